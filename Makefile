@@ -1,0 +1,85 @@
+# `make` alone prints the targets.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+BIN := node_modules/.bin
+# Compose 2 where there is one, else docker-compose 1.29.
+COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+node_modules: package.json package-lock.json
+	npm ci
+	@touch node_modules
+
+install: node_modules ## install what package-lock.json names
+
+dist: node_modules $(shell find src -type f)
+	npm run --silent build
+
+build: dist ## compile src to dist
+
+start: dist ## run a cluster of five nodes here until ctrl-c
+	@node dist/main.js dev --nodes 5
+
+check: node_modules ## format, lint, types, unit tests, dead code: what a commit must pass
+	$(BIN)/biome check --error-on-warnings .
+	$(BIN)/tsc -p tsconfig.test.json
+	$(BIN)/knip
+	$(MAKE) unit
+
+unit: node_modules ## tests that need no processes of their own
+	$(BIN)/vitest run --project unit
+
+test: dist ## all tests: unit, simulated seeds, real processes
+	$(BIN)/vitest run
+
+simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s]: seeds s to s+n-1
+	@$(BIN)/tsc -p tsconfig.tools.json
+	@node build/test/simulator/simulate.js
+
+integration: dist ## real processes on this machine
+	$(BIN)/vitest run --project integration
+
+containers: ## the compose file in a real engine (skips where there is none)
+	$(BIN)/vitest run --project containers
+
+bench: dist ## what three nodes on this machine do, next to a bare fastify server
+	@$(BIN)/tsc -p tsconfig.tools.json
+	@node build/bench/bench.js
+
+up: ## five nodes in containers, on 127.0.0.1:7401 to 7405
+	$(COMPOSE) up --detach --build
+	@scripts/await-healthy $(COMPOSE)
+
+down: ## remove containers, volumes, network and image
+	$(COMPOSE) down --volumes --remove-orphans --rmi all
+	@docker image prune --force --filter label=quorate.stage >/dev/null
+
+kill: need-n ## n=3: kill the container of node3
+	$(COMPOSE) kill node$(n)
+
+revive: need-n ## n=3: start it again
+	$(COMPOSE) start node$(n)
+	@scripts/await-healthy $(COMPOSE)
+
+pause: need-n ## n=2: freeze node2 until `make unpause n=2`
+	$(COMPOSE) pause node$(n)
+
+unpause: need-n ## n=2: let node2 go on
+	$(COMPOSE) unpause node$(n)
+
+status: ## the members, as a running container sees them
+	@scripts/any-node $(COMPOSE) -- node dist/main.js status
+
+demo: ## put, kill a node, get, revive it: in containers
+	@scripts/demo
+
+need-n:
+	@test -n "$(n)" || { echo 'say which node: make kill n=3' >&2; exit 2; }
+
+clean: ## remove what was built
+	rm -rf dist build node_modules
+
+.PHONY: help install build start check unit test simulate integration containers bench up down kill \
+  revive pause unpause status demo need-n clean

@@ -1,0 +1,63 @@
+import { CommandError } from './command-error.ts';
+import type { HttpAnswer } from './exchange.ts';
+import { type JsonObject, jsonObjectOf, objectsIn, problemOf } from './problem.ts';
+import { unreadyChecks } from './readiness.ts';
+import { clientFor, type RequestOptions } from './request-options.ts';
+import { cell, table } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface StatusOptions extends RequestOptions {
+  readonly ready?: boolean;
+}
+
+const STATUS_MS = 10_000;
+/** A container's health check is asked every few seconds, and gives up soon itself. */
+const READY_MS = 2_000;
+
+/** The members as one node sees them; with `--ready`, whether that node takes requests. */
+export async function status(options: StatusOptions, terminal: Terminal): Promise<void> {
+  if (options.ready === true) return ready(options, terminal);
+  const client = clientFor(options, terminal, STATUS_MS);
+  const answer = await client.read({ method: 'GET', path: '/cluster' });
+  const cluster = jsonObjectOf(answer);
+  if (answer.status !== 200 || cluster === undefined) throw problemOf(answer);
+  if (options.json === true) await terminal.printJson(cluster);
+  else await terminal.printLine(described(cluster));
+}
+
+/** Ends with 0 or 1 and nothing else: container engines give other codes meanings of their own. */
+async function ready(options: StatusOptions, terminal: Terminal): Promise<void> {
+  const answer = await readiness(options, terminal);
+  const isReady = answer.status === 200;
+  const unready = unreadyChecks(answer);
+  if (options.json === true) {
+    await terminal.printJson({ url: answer.url, ready: isReady, failing: isReady ? [] : unready });
+  }
+  if (!isReady) throw new CommandError(`${answer.url} is not ready: ${unready.join('; ')}`);
+  if (options.json !== true) terminal.tell(`${answer.url} is ready`);
+}
+
+async function readiness(options: StatusOptions, terminal: Terminal): Promise<HttpAnswer> {
+  const client = clientFor(options, terminal, READY_MS);
+  try {
+    return await client.askFirst({ method: 'GET', path: '/readyz' });
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(`not ready: ${error.message}`, { cause: error });
+  }
+}
+
+const COLUMNS = ['name', 'state', 'url', 'zone', 'weight', 'partitions', 'keys'] as const;
+
+function described(cluster: JsonObject): string {
+  const members = objectsIn(cluster['members']);
+  const columns = members.some((member) => 'hints' in member) ? [...COLUMNS, 'hints'] : COLUMNS;
+  const alive = members.filter((member) => member['state'] === 'alive').length;
+  const formed = cluster['epoch'] === 0 ? 'not formed yet' : `epoch ${cell(cluster['epoch'])}`;
+  const heading =
+    `cluster ${cell(cluster['name'])}, ${formed},` +
+    ` replication factor ${cell(cluster['replicationFactor'])}, ${alive} of ${members.length} members alive`;
+  const rows = members.map((member) => columns.map((column) => cell(member[column])));
+  const headings = columns.map((column) => column.toUpperCase());
+  return rows.length === 0 ? heading : `${heading}\n\n${table(headings, rows)}`;
+}

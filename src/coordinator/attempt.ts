@@ -1,0 +1,185 @@
+/**
+ * What the verbs share: the ports, one request's view of the ring and its deadline, and what is
+ * remembered of each replica for the error that a client may get.
+ */
+import { ClientError, type ReplicaReport, type ReplicaState } from '../errors.ts';
+import type { Key, NodeId, Partition } from '../ids.ts';
+import type { Membership } from '../membership/membership.ts';
+import type { VersionClock } from '../replica/version-clock.ts';
+import type { Ring } from '../ring/ring.ts';
+import { Gather } from '../rpc/gather.ts';
+import type { Replies, RequestOf } from '../rpc/messages.ts';
+import type { Answer, TrafficClass } from '../rpc/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { ReplicaCaller, ReplicaRequestType } from './replica-caller.ts';
+
+export interface CoordinatorPorts {
+  readonly self: NodeId;
+  readonly membership: Membership;
+  readonly replicas: ReplicaCaller;
+  readonly versions: VersionClock;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly maxSkewMs: number;
+}
+
+/** Rings that one request may go through; more changes than that within a deadline are not sound. */
+const MAX_RINGS = 8;
+
+/** A newer ring is in force: reads and phase 1 start again with it. */
+export class RingChangedError extends Error {
+  override readonly name = 'RingChangedError';
+}
+
+/** One try of a request under one ring. */
+export class Attempt {
+  readonly key: Key;
+  readonly ring: Ring;
+  readonly partition: Partition;
+  /** One set at rest, the old and the new one while the ring is joint. */
+  readonly sets: readonly (readonly NodeId[])[];
+  /** All replicas, most preferred first. */
+  readonly nodes: readonly NodeId[];
+  readonly #ports: CoordinatorPorts;
+  readonly #deadlineMs: number;
+  readonly #states = new Map<NodeId, ReplicaState>();
+
+  constructor(ports: CoordinatorPorts, ring: Ring, key: Key, deadlineMs: number) {
+    this.#ports = ports;
+    this.#deadlineMs = deadlineMs;
+    this.key = key;
+    this.ring = ring;
+    this.partition = ring.partitionOf(key);
+    this.sets = ring.replicaSets(this.partition);
+    this.nodes = ring.replicasOf(this.partition);
+  }
+
+  /** Time left for the client's request, milliseconds; never negative. */
+  get remainingMs(): number {
+    return Math.max(0, this.#deadlineMs - this.#ports.clock.monotonicMs());
+  }
+
+  get expired(): boolean {
+    return this.remainingMs === 0;
+  }
+
+  /** Asks `nodes` at once; `requestOf` may send each another message of the same kind of reply. */
+  gather<Type extends ReplicaRequestType>(
+    nodes: readonly NodeId[],
+    requestOf: (to: NodeId) => RequestOf<Type>,
+    traffic: TrafficClass = 'client',
+  ): Gather<Replies[Type]> {
+    const { replicas, clock } = this.#ports;
+    const timeoutMs = this.remainingMs;
+    const call = (to: NodeId): Promise<Answer<Replies[Type]>> =>
+      replicas.call<Type>(to, requestOf(to), timeoutMs, traffic);
+    return new Gather(nodes, call, clock, timeoutMs);
+  }
+
+  /** Remembers how a replica stands, and takes the ring of one that refused for its epoch. */
+  async note(answer: Answer<unknown>): Promise<void> {
+    this.#states.set(answer.from, stateOf(answer));
+    if (answer.ok || answer.failure !== 'refused') return;
+    const { refusal } = answer;
+    if (refusal.reason === 'stale_epoch' && refusal.ring !== undefined) {
+      await this.#ports.membership.adopt(refusal.ring);
+    }
+  }
+
+  acknowledged(node: NodeId): void {
+    this.#states.set(node, 'acknowledged');
+  }
+
+  /** Whether a newer ring than this attempt's is in force. */
+  get overtaken(): boolean {
+    return this.#ports.membership.ring?.epoch !== this.ring.epoch;
+  }
+
+  stateOf(node: NodeId): ReplicaState {
+    return this.#states.get(node) ?? (this.expired ? 'timeout' : 'waiting');
+  }
+
+  nameOf(node: NodeId): string {
+    return this.ring.member(node)?.name ?? node;
+  }
+
+  /** How each replica stands, for the client. */
+  get report(): readonly ReplicaReport[] {
+    return this.nodes.map((id) => ({ node: this.nameOf(id), id, state: this.stateOf(id) }));
+  }
+
+  /** "node2 is unreachable, node3 is damaged": the replicas that did not do what was asked. */
+  get troubles(): string {
+    const troubled = this.report.filter(
+      ({ state }) => state !== 'acknowledged' && state !== 'answered',
+    );
+    return troubled.map(({ node, state }) => `${node} ${STATE_WORDS[state]}`).join(', ');
+  }
+}
+
+/**
+ * Runs `attempt` under the ring in force, again when a newer ring came up meanwhile.
+ * @throws ClientError
+ */
+export async function underCurrentRing<Result>(
+  ports: CoordinatorPorts,
+  key: Key,
+  timeoutMs: number,
+  attempt: (attempt: Attempt) => Promise<Result>,
+): Promise<Result> {
+  const deadlineMs = ports.clock.monotonicMs() + timeoutMs;
+  for (let tries = 0; tries < MAX_RINGS; tries++) {
+    const ring = ports.membership.ring;
+    if (ring === undefined) {
+      throw new ClientError(
+        'not_ready',
+        'this node does not belong to a cluster yet; /readyz says what it waits for',
+        { outcome: 'not_applied' },
+      );
+    }
+    try {
+      return await attempt(new Attempt(ports, ring, key, deadlineMs));
+    } catch (error) {
+      if (!(error instanceof RingChangedError)) throw error;
+    }
+  }
+  throw new ClientError('not_ready', 'the ring keeps changing; try again in a moment', {
+    outcome: 'not_applied',
+  });
+}
+
+/** How a replica's answer reads in a report. */
+export function stateOf(answer: Answer<unknown>): ReplicaState {
+  if (answer.ok) return 'answered';
+  if (answer.failure !== 'refused') return answer.failure;
+  switch (answer.refusal.reason) {
+    case 'damaged':
+    case 'full':
+    case 'overloaded':
+    case 'clock_skew':
+      return answer.refusal.reason;
+    case 'expired':
+      return 'timeout';
+    case 'stale_epoch':
+    case 'not_ready':
+      return 'not_ready';
+  }
+}
+
+const STATE_WORDS: Readonly<Record<ReplicaState, string>> = {
+  acknowledged: 'stored it',
+  answered: 'answered',
+  waiting: 'has not answered',
+  unreachable: 'is unreachable',
+  timeout: 'did not answer in time',
+  lost: 'broke the connection',
+  damaged: 'holds a damaged copy',
+  full: 'has no room on its disk',
+  overloaded: 'is overloaded',
+  clock_skew: 'refused the version: the clocks differ too much',
+  not_ready: 'is not ready',
+  failed: 'failed',
+};

@@ -1,0 +1,44 @@
+import type { Key } from '../ids.ts';
+import type { Record } from '../version/record.ts';
+import { decodeRecord } from '../version/record-codec.ts';
+import type { CoordinatorPorts } from './attempt.ts';
+import { remove } from './delete.ts';
+import { get } from './get.ts';
+import { locate } from './locate.ts';
+import type { KeyLocation, OperationOptions, Operations, PutResult, Value } from './operations.ts';
+import { put } from './put.ts';
+import { Repairs } from './repairs.ts';
+
+/** A background repair may take this long, milliseconds. */
+const REPAIR_TIMEOUT_MS = 10_000;
+
+/** The verbs of this node's coordinator, one file each. */
+export class Coordinator implements Operations {
+  readonly #ports: CoordinatorPorts;
+  readonly #repairs: Repairs;
+
+  constructor(ports: CoordinatorPorts) {
+    this.#ports = ports;
+    this.#repairs = new Repairs(ports, (key) =>
+      get(ports, this.#repairs, key, { consistency: 'quorum', timeoutMs: REPAIR_TIMEOUT_MS }),
+    );
+  }
+
+  put(key: Key, value: Value, options: OperationOptions): Promise<PutResult> {
+    return put(this.#ports, this.#repairs, key, value, options);
+  }
+
+  async get(key: Key, options: OperationOptions): Promise<Record | undefined> {
+    const sealed = await get(this.#ports, this.#repairs, key, options);
+    if (sealed === undefined || sealed.tombstone) return undefined;
+    return decodeRecord(sealed);
+  }
+
+  delete(key: Key, options: OperationOptions): Promise<boolean> {
+    return remove(this.#ports, this.#repairs, key, options);
+  }
+
+  locate(key: Key, timeoutMs: number): Promise<KeyLocation> {
+    return locate(this.#ports, key, timeoutMs);
+  }
+}

@@ -1,0 +1,93 @@
+import { ClientError } from '../errors.ts';
+import type { NodeId } from '../ids.ts';
+import { type ConsistencyLevel, requiredAnswers } from '../quorum/consistency-level.ts';
+import { ReadQuorum } from '../quorum/read-quorum.ts';
+import type { Pressure } from '../rpc/messages.ts';
+import type { Version } from '../version/version.ts';
+import { type Attempt, RingChangedError } from './attempt.ts';
+
+export interface Asked {
+  /** The highest version that a quorum of the replicas holds; `undefined`: nothing. */
+  readonly newest: Version | undefined;
+  /** The newest is a value, not a tombstone. */
+  readonly exists: boolean;
+  /** A quorum is known to hold exactly this. */
+  readonly settled: boolean;
+  /** Replicas that announced that they take no new values. */
+  readonly pressed: ReadonlyMap<NodeId, Exclude<Pressure, 'none'>>;
+}
+
+/**
+ * Phase 1 of a write: asks all replicas for the version they hold and waits for a quorum. Nothing
+ * has been sent that could take effect, so every failure here is `not_applied`.
+ */
+export async function askVersions(attempt: Attempt): Promise<Asked> {
+  const { ring, key, sets, nodes } = attempt;
+  const quorum = new ReadQuorum(sets, 'quorum');
+  const tombstones = new Set<Version>();
+  const pressed = new Map<NodeId, Exclude<Pressure, 'none'>>();
+
+  const request = { type: 'replica.version', epoch: ring.epoch, key } as const;
+  for await (const answer of attempt.gather<'replica.version'>(nodes, () => request)) {
+    await attempt.note(answer);
+    if (attempt.overtaken) throw new RingChangedError();
+    if (answer.ok) {
+      const { version, tombstone, pressure } = answer.reply;
+      if (tombstone && version !== undefined) tombstones.add(version);
+      if (pressure !== 'none') pressed.set(answer.from, pressure);
+      quorum.answer(answer.from, version);
+    } else {
+      quorum.fail(answer.from);
+    }
+    if (quorum.verdict !== 'pending') break;
+  }
+
+  if (quorum.verdict !== 'met') {
+    throw new ClientError(
+      'quorum_unavailable',
+      `only ${quorum.answered} of the ${quorum.required} replicas needed answered: ${attempt.troubles}. ` +
+        'Nothing was written; start the missing nodes, or write with consistency=one',
+      {
+        outcome: 'not_applied',
+        required: quorum.required,
+        acknowledged: 0,
+        replicas: attempt.report,
+      },
+    );
+  }
+  const { newest, settled } = quorum;
+  const exists = newest !== undefined && !tombstones.has(newest);
+  return { newest, exists, settled, pressed };
+}
+
+/**
+ * Refuses a new value before anything is sent when replicas that announced "full" or "overloaded"
+ * leave too few others. @throws ClientError
+ */
+export function refuseUnderPressure(attempt: Attempt, asked: Asked, level: ConsistencyLevel): void {
+  const { pressed } = asked;
+  const starved = attempt.sets.some((set) => {
+    const open = set.filter((node) => !pressed.has(node)).length;
+    return open < requiredAnswers(level, set.length);
+  });
+  if (!starved) return;
+  const names = [...pressed.keys()].map((node) => attempt.nameOf(node));
+  const replicas = attempt.report.map((report) => ({
+    ...report,
+    state: pressed.get(report.id) ?? report.state,
+  }));
+  const details = { outcome: 'not_applied', acknowledged: 0, replicas } as const;
+  if ([...pressed.values()].includes('full')) {
+    throw new ClientError(
+      'storage_full',
+      `too few replicas have room: the disk of ${names.join(', ')} is nearly full. ` +
+        'Nothing was written; free some space or grow the disk',
+      details,
+    );
+  }
+  throw new ClientError(
+    'overloaded',
+    `too few replicas take writes now: ${names.join(', ')} has too much to do. Nothing was written; try again`,
+    details,
+  );
+}

@@ -1,0 +1,217 @@
+/**
+ * The replica's side of the coordinator's messages: the epoch is checked, then one call to the
+ * replica. The node's own local calls come through here too, so that they pass the same checks.
+ */
+import type { Epoch, NodeId, Partition } from '../ids.ts';
+import type { Membership } from '../membership/membership.ts';
+import { quorumOf } from '../quorum/consistency-level.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { Ring } from '../ring/ring.ts';
+import { encodeRing } from '../ring/ring-codec.ts';
+import type {
+  Handlers,
+  Pressure,
+  Refusal,
+  RequestContext,
+  RequestOf,
+  Served,
+} from '../rpc/messages.ts';
+import { StoreFullError } from '../storage/store.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import type { Log } from '../telemetry/log.ts';
+import { openSealed, type SealedRecord } from '../version/record-codec.ts';
+import { physicalOf } from '../version/version.ts';
+
+export type ReplicaHandlers = Pick<
+  Handlers,
+  'replica.version' | 'replica.read' | 'replica.write' | 'replica.repair' | 'replica.heal'
+>;
+
+type Checked =
+  | { readonly ok: true; readonly ring: Ring }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+export class ReplicaSide {
+  readonly #self: NodeId;
+  readonly #membership: Membership;
+  readonly #replica: Replica;
+  readonly #maxSkewMs: number;
+  readonly #counters: Counters;
+  readonly #log: Log;
+
+  readonly handlers: ReplicaHandlers = {
+    'replica.version': (request, context) => this.#version(request, context),
+    'replica.read': (request, context) => this.#read(request, context),
+    'replica.write': (request, context) => this.#write(request, context),
+    'replica.repair': (request, context) => this.#repair(request, context),
+    'replica.heal': (request, context) => this.#heal(request, context),
+  };
+
+  constructor(options: {
+    readonly self: NodeId;
+    readonly membership: Membership;
+    readonly replica: Replica;
+    readonly maxSkewMs: number;
+    readonly counters: Counters;
+    readonly log: Log;
+  }) {
+    this.#self = options.self;
+    this.#membership = options.membership;
+    this.#replica = options.replica;
+    this.#maxSkewMs = options.maxSkewMs;
+    this.#counters = options.counters;
+    this.#log = options.log;
+  }
+
+  async #version(
+    { epoch, key }: RequestOf<'replica.version'>,
+    context: RequestContext,
+  ): ReturnType<ReplicaHandlers['replica.version']> {
+    const checked = await this.#checkEpoch(epoch, context.from);
+    if (!checked.ok) return checked;
+    const partition = checked.ring.partitionOf(key);
+    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    const held = await this.#replica.read(partition, key);
+    if (held.state === 'damaged') return refused('damaged');
+    const record = held.state === 'record' ? held.record : undefined;
+    return served({
+      version: record?.version,
+      tombstone: record?.tombstone ?? false,
+      pressure: this.#pressure(),
+    });
+  }
+
+  async #read(
+    { epoch, key }: RequestOf<'replica.read'>,
+    context: RequestContext,
+  ): ReturnType<ReplicaHandlers['replica.read']> {
+    const checked = await this.#checkEpoch(epoch, context.from);
+    if (!checked.ok) return checked;
+    const partition = checked.ring.partitionOf(key);
+    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    const held = await this.#replica.read(partition, key);
+    if (held.state === 'damaged') return refused('damaged');
+    return served({ record: held.state === 'record' ? held.record.bytes : undefined });
+  }
+
+  async #write(
+    { epoch, record: bytes }: RequestOf<'replica.write'>,
+    context: RequestContext,
+  ): ReturnType<ReplicaHandlers['replica.write']> {
+    const checked = await this.#checkEpoch(epoch, context.from);
+    if (!checked.ok) return checked;
+    const record = openSealed(bytes);
+    if (record === undefined) return refused('damaged');
+    const partition = checked.ring.partitionOf(record.key);
+    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    if (this.#replica.space === 'exhausted') return refused('full');
+    if (this.#replica.space === 'low' && !record.tombstone) return refused('full');
+    if (this.#replica.overloaded) return refused('overloaded');
+    if (await this.#isTooFarAhead(partition, record)) return refused('clock_skew');
+    return this.#apply(partition, record);
+  }
+
+  /** Another replica holds this record already: never refused for its version or the first reserve. */
+  async #repair(
+    { epoch, record: bytes }: RequestOf<'replica.repair'>,
+    context: RequestContext,
+  ): ReturnType<ReplicaHandlers['replica.repair']> {
+    const checked = await this.#checkEpoch(epoch, context.from);
+    if (!checked.ok) return checked;
+    const record = openSealed(bytes);
+    if (record === undefined) return refused('damaged');
+    const partition = checked.ring.partitionOf(record.key);
+    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    if (this.#replica.space === 'exhausted') return refused('full');
+    return this.#apply(partition, record);
+  }
+
+  async #heal(
+    { epoch, key, record: bytes, sources }: RequestOf<'replica.heal'>,
+    context: RequestContext,
+  ): ReturnType<ReplicaHandlers['replica.heal']> {
+    const checked = await this.#checkEpoch(epoch, context.from);
+    if (!checked.ok) return checked;
+    const partition = checked.ring.partitionOf(key);
+    if (!isEnoughToHeal(checked.ring, partition, this.#self, sources)) return refused('not_ready');
+    const record = bytes === undefined ? undefined : openSealed(bytes);
+    if (bytes !== undefined && record?.key !== key) return refused('damaged');
+    try {
+      await this.#replica.heal(partition, key, record);
+    } catch (error) {
+      if (error instanceof StoreFullError) return refused('full');
+      throw error;
+    }
+    return served({});
+  }
+
+  async #apply(
+    partition: Partition,
+    record: SealedRecord,
+  ): Promise<Served<{ readonly version: SealedRecord['version'] }>> {
+    try {
+      const applied = await this.#replica.apply(partition, record);
+      if (applied.state === 'damaged') return refused('damaged');
+      return served({ version: applied.version });
+    } catch (error) {
+      if (error instanceof StoreFullError) return refused('full');
+      throw error;
+    }
+  }
+
+  /** Epochs travel on every message: an older one is refused, a newer one is taken first. */
+  async #checkEpoch(epoch: Epoch, from: NodeId): Promise<Checked> {
+    const held = this.#membership.ring;
+    if (held !== undefined && held.epoch > epoch) {
+      return { ok: false, refusal: { reason: 'stale_epoch', ring: encodeRing(held) } };
+    }
+    if (held === undefined || held.epoch < epoch) await this.#membership.catchUp(from);
+    const ring = this.#membership.ring;
+    if (ring === undefined || ring.epoch !== epoch) return refused('not_ready');
+    return { ok: true, ring };
+  }
+
+  #pressure(): Pressure {
+    if (this.#replica.space !== 'ample') return 'full';
+    return this.#replica.overloaded ? 'overloaded' : 'none';
+  }
+
+  /**
+   * A version from a clock that is far ahead would keep later writes from winning (failure mode 5).
+   * A key that holds such a version already stays writable.
+   */
+  async #isTooFarAhead(partition: Partition, { key, version }: SealedRecord): Promise<boolean> {
+    const physicalMs = physicalOf(version);
+    if (physicalMs <= this.#membership.latestWallMs() + 2 * this.#maxSkewMs) return false;
+    const held = await this.#replica.read(partition, key);
+    if (held.state === 'record' && physicalOf(held.record.version) >= physicalMs) return false;
+    this.#counters.add('versions_too_far_ahead_total');
+    this.#log.error('a version far ahead of all clocks here was refused; check the clocks', {
+      version,
+    });
+    return true;
+  }
+}
+
+/** n-q+1 different replicas, none of them the damaged one, in every replica set that it is part of. */
+export function isEnoughToHeal(
+  ring: Ring,
+  partition: Partition,
+  damaged: NodeId,
+  sources: readonly NodeId[],
+): boolean {
+  const others = new Set(sources);
+  others.delete(damaged);
+  return ring.replicaSets(partition).every((set) => {
+    const needed = set.length - quorumOf(set.length) + 1;
+    return set.filter((node) => others.has(node)).length >= needed;
+  });
+}
+
+function served<Reply>(reply: Reply): Served<Reply> {
+  return { ok: true, reply };
+}
+
+function refused(reason: Refusal['reason']): { readonly ok: false; readonly refusal: Refusal } {
+  return { ok: false, refusal: { reason } };
+}

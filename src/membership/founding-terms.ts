@@ -1,0 +1,22 @@
+import type { Address } from '../ids.ts';
+
+/** On what this node would form a cluster, or belong to one: its settings, as far as others must agree. */
+export interface FoundingTerms {
+  readonly nodeName: string;
+  readonly clusterName: string;
+  /** Where other nodes find this one. Only known once it listens. */
+  readonly address: () => Address;
+  readonly zone: string;
+  readonly weight: number;
+  /** As listed in `QUORATE_SEEDS`. */
+  readonly founders: readonly Address[];
+  readonly replicationFactor: number;
+  /** Whether somebody asked for this factor, so that a ring with another one is refused. */
+  readonly replicationFactorGiven: boolean;
+  readonly partitionCount: number;
+}
+
+/** The founders that count: a node that was given no list founds alone. */
+export function foundersOf(terms: FoundingTerms): readonly Address[] {
+  return terms.founders.length > 0 ? terms.founders : [terms.address()];
+}

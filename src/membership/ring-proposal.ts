@@ -1,0 +1,90 @@
+import type { Epoch, NodeId } from '../ids.ts';
+import type { PrepareReply } from '../paxos/acceptor.ts';
+import type { AcceptorQuorum } from '../paxos/acceptor-quorum.ts';
+import { type Ballot, nextBallot } from '../paxos/ballot.ts';
+import { Round } from '../paxos/proposer.ts';
+import { Gather } from '../rpc/gather.ts';
+import type { ReplyOf } from '../rpc/messages.ts';
+import type { Answer, Transport } from '../rpc/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+const CALL_TIMEOUT_MS = 2_000;
+
+export type Proposed =
+  | { readonly state: 'chosen'; readonly ring: Uint8Array }
+  /** Another proposer was faster, or somebody did not answer: try again, above `seen`. */
+  | { readonly state: 'undecided'; readonly seen: Ballot };
+
+export interface RingProposalOptions {
+  readonly self: NodeId;
+  readonly epoch: Epoch;
+  readonly acceptors: readonly NodeId[];
+  readonly quorum: AcceptorQuorum;
+  /** The highest ballot met in earlier rounds. */
+  readonly above: Ballot | undefined;
+  /** Draws the ring to propose where none was accepted before. */
+  readonly draw: () => Uint8Array;
+  readonly transport: Transport;
+  readonly clock: Clock;
+}
+
+/** One CASPaxos round for the ring of an epoch: both phases, sent to all acceptors at once. */
+export async function proposeRing(options: RingProposalOptions): Promise<Proposed> {
+  const { self, epoch, acceptors, quorum, draw, transport, clock } = options;
+  const ballot = nextBallot(options.above, self);
+  const change = (accepted: Uint8Array | undefined): Uint8Array => accepted ?? draw();
+  const round = new Round<Uint8Array>({ ballot, acceptors, quorum, change });
+  const call = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
+
+  const promises = new Gather(
+    acceptors,
+    (to) => transport.call(to, { type: 'ring.prepare', epoch, ballot }, call),
+    clock,
+    CALL_TIMEOUT_MS,
+  );
+  let verdict = round.verdict;
+  for await (const answer of promises) {
+    const decided = decidedRing(answer);
+    if (decided !== undefined) return { state: 'chosen', ring: decided };
+    verdict = round.promise(answer.from, answer.ok ? promiseOf(answer.reply) : undefined);
+    if (verdict !== 'preparing') break;
+  }
+  if (verdict !== 'accepting') return { state: 'undecided', seen: round.seen };
+
+  const { value: ring } = round;
+  const acceptances = new Gather(
+    acceptors,
+    (to) => transport.call(to, { type: 'ring.accept', epoch, ballot, ring }, call),
+    clock,
+    CALL_TIMEOUT_MS,
+  );
+  for await (const answer of acceptances) {
+    const decided = decidedRing(answer);
+    if (decided !== undefined) return { state: 'chosen', ring: decided };
+    const reply = answer.ok
+      ? { accepted: answer.reply.accepted, ballot: answer.reply.ballot as Ballot }
+      : undefined;
+    verdict = round.accept(answer.from, reply);
+    if (verdict !== 'accepting') break;
+  }
+  return verdict === 'chosen'
+    ? { state: 'chosen', ring }
+    : { state: 'undecided', seen: round.seen };
+}
+
+/** Whoever holds the ring of this epoch, or a later one, answers with it: it was decided before. */
+function decidedRing(answer: Answer<unknown>): Uint8Array | undefined {
+  if (answer.ok || answer.failure !== 'refused') return undefined;
+  return answer.refusal.ring;
+}
+
+function promiseOf(reply: ReplyOf<'ring.prepare'>): PrepareReply<Uint8Array> {
+  const ballot = reply.ballot as Ballot;
+  if (!reply.promised) return { promised: false, ballot };
+  const { acceptedBallot, acceptedRing } = reply;
+  if (acceptedBallot === undefined || acceptedRing === undefined) {
+    return { promised: true, ballot, accepted: undefined };
+  }
+  const accepted = { ballot: acceptedBallot as Ballot, value: acceptedRing };
+  return { promised: true, ballot, accepted };
+}

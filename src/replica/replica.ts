@@ -1,0 +1,220 @@
+/**
+ * The copies that this node keeps. Every change of a record, whoever asks for it (a client's write,
+ * read repair, later hints and transfers), goes through `apply`; only a damaged record is replaced by
+ * `heal`, which has a rule of its own.
+ */
+
+import type { Key, Partition } from '../ids.ts';
+import { invariant } from '../invariant.ts';
+import { recordKey } from '../storage/keys.ts';
+import { type Space, type Store, StoreReadError } from '../storage/store.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import type { Log } from '../telemetry/log.ts';
+import { conflicts, merge } from '../version/merge.ts';
+import { openSealed, type SealedRecord } from '../version/record-codec.ts';
+import type { Version } from '../version/version.ts';
+import type { KeyCounts, Kind } from './key-counts.ts';
+import { KeyQueue } from './key-queue.ts';
+
+/** What lies under a key. `damaged` is a failed answer, never "nothing". */
+export type Held =
+  | { readonly state: 'record'; readonly record: SealedRecord }
+  | { readonly state: 'nothing' }
+  | { readonly state: 'damaged' };
+
+/** What became of a record: `held` when it, or a higher version, is on disk. */
+export type Applied =
+  | { readonly state: 'held'; readonly version: Version }
+  | { readonly state: 'damaged' };
+
+/** A record on its way to the disk. Reads do not see it; writes of the same key must. */
+interface Pending {
+  readonly record: SealedRecord;
+  readonly durable: Promise<void>;
+}
+
+/** Applies under way at once; beyond it the replica says that it is overloaded. */
+const MAX_APPLIES = 8_192;
+
+export class Replica {
+  readonly #store: Store;
+  readonly #counts: KeyCounts;
+  readonly #counters: Counters;
+  readonly #log: Log;
+  readonly #queue = new KeyQueue();
+  readonly #pending = new Map<Key, Pending>();
+  #applies = 0;
+  #space: Space = 'ample';
+
+  constructor(options: {
+    readonly store: Store;
+    readonly counts: KeyCounts;
+    readonly counters: Counters;
+    readonly log: Log;
+  }) {
+    this.#store = options.store;
+    this.#counts = options.counts;
+    this.#counters = options.counters;
+    this.#log = options.log;
+  }
+
+  /** Values kept, over all partitions. */
+  get values(): number {
+    return this.#counts.values;
+  }
+
+  get overloaded(): boolean {
+    return this.#applies >= MAX_APPLIES;
+  }
+
+  /** Room on the disk as of the last `refreshSpace`. */
+  get space(): Space {
+    return this.#space;
+  }
+
+  async refreshSpace(): Promise<void> {
+    const space = await this.#store.space();
+    if (space !== this.#space) {
+      const fields = { before: this.#space, now: space };
+      if (space === 'ample') this.#log.info('there is room on the disk again', fields);
+      else this.#log.error('the disk is nearly full; free some space or grow it', fields);
+    }
+    this.#space = space;
+  }
+
+  /** What is on disk under `key`, synced and verified. */
+  async read(partition: Partition, key: Key): Promise<Held> {
+    const held = await this.#load(partition, key);
+    if (held.state === 'damaged') this.#reportDamage(partition, key);
+    return held;
+  }
+
+  /**
+   * Keeps the merge of `record` and what is held; resolves when that is on disk. A damaged record
+   * could have been newer than this one and acknowledged, so it is not overwritten here.
+   * @throws StoreFullError, StoreFailedError
+   */
+  async apply(partition: Partition, record: SealedRecord): Promise<Applied> {
+    this.#applies += 1;
+    try {
+      // Only the decision waits its turn. The syncs of one key's writes overlap: the store makes
+      // batches durable in the order in which they were handed over.
+      const submitted = await this.#queue.run(record.key, () => this.#submit(partition, record));
+      if (submitted === 'damaged') return { state: 'damaged' };
+      await submitted.durable;
+      return { state: 'held', version: submitted.record.version };
+    } finally {
+      this.#applies -= 1;
+    }
+  }
+
+  /**
+   * Replaces a damaged record by what the other replicas hold together: `merged` came from n-q+1 of
+   * them, so it is at least as new as anything acknowledged. A key that is not damaged (any more) is
+   * left to `apply`.
+   */
+  async heal(partition: Partition, key: Key, merged: SealedRecord | undefined): Promise<void> {
+    invariant(merged === undefined || merged.key === key, 'a record of the key that is healed');
+    const healed = await this.#queue.run(key, async () => {
+      const held = await this.#newest(partition, key);
+      if (held.state !== 'damaged') return false;
+      await this.#replace(partition, key, merged);
+      return true;
+    });
+    if (healed) {
+      this.#counters.add('records_healed_total');
+      this.#log.info('a damaged record was healed from other replicas', { partition });
+    } else if (merged !== undefined) {
+      await this.apply(partition, merged);
+    }
+  }
+
+  async #submit(partition: Partition, record: SealedRecord): Promise<Pending | 'damaged'> {
+    const pending = this.#pending.get(record.key);
+    const held = await this.#newest(partition, record.key);
+    if (held.state === 'damaged') return 'damaged';
+    if (held.state === 'nothing') return this.#write(partition, record, 'nothing');
+
+    if (conflicts(held.record, record)) this.#reportConflict(held.record);
+    const survives = merge(held.record, record) === record;
+    if (survives) return this.#write(partition, record, kindOf(held.record));
+    return pending ?? { record: held.record, durable: Promise.resolve() };
+  }
+
+  /** Including what is still on its way to the disk. */
+  async #newest(partition: Partition, key: Key): Promise<Held> {
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return { state: 'record', record: pending.record };
+    return this.#load(partition, key);
+  }
+
+  #write(partition: Partition, record: SealedRecord, before: Kind): Pending {
+    const { key, bytes } = record;
+    const counted = this.#counts.turn(partition, before, kindOf(record));
+    const durable = this.#store.batch([
+      { type: 'put', key: recordKey(partition, key), value: bytes },
+      ...counted,
+    ]);
+    const pending: Pending = { record, durable };
+    this.#pending.set(key, pending);
+    const settle = (): void => {
+      if (this.#pending.get(key) === pending) this.#pending.delete(key);
+    };
+    durable.then(settle, () => {
+      this.#counts.turn(partition, kindOf(record), before);
+      settle();
+    });
+    return pending;
+  }
+
+  async #replace(partition: Partition, key: Key, merged: SealedRecord | undefined): Promise<void> {
+    // The damaged record was counted as the value that it probably was.
+    const counted = this.#counts.turn(partition, 'value', kindOf(merged));
+    const at = recordKey(partition, key);
+    await this.#store.batch([
+      merged === undefined
+        ? { type: 'delete', key: at }
+        : { type: 'put', key: at, value: merged.bytes },
+      ...counted,
+    ]);
+  }
+
+  async #load(partition: Partition, key: Key): Promise<Held> {
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = await this.#store.get(recordKey(partition, key));
+    } catch (error) {
+      if (error instanceof StoreReadError) return { state: 'damaged' };
+      throw error;
+    }
+    if (bytes === undefined) return { state: 'nothing' };
+    const record = openSealed(bytes);
+    // A sound record of another key lies in the wrong place: a misdirected write or read.
+    if (record === undefined || record.key !== key) return { state: 'damaged' };
+    return { state: 'record', record };
+  }
+
+  #reportDamage(partition: Partition, key: Key): void {
+    this.#counters.add('records_damaged_total');
+    this.#log.warn(
+      'a record failed its checksum; it is healed from other replicas when it is read',
+      {
+        partition,
+        key: key.slice(0, 64),
+      },
+    );
+  }
+
+  #reportConflict(record: SealedRecord): void {
+    this.#counters.add('records_conflicting_total');
+    this.#log.error('two different records carry one version; a node may run twice', {
+      key: record.key.slice(0, 64),
+      version: record.version,
+    });
+  }
+}
+
+function kindOf(record: SealedRecord | undefined): Kind {
+  if (record === undefined) return 'nothing';
+  return record.tombstone ? 'tombstone' : 'value';
+}

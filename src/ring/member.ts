@@ -1,0 +1,20 @@
+import type { Address, NodeId } from '../ids.ts';
+
+/** A node as the ring knows it. */
+export interface Member {
+  readonly id: NodeId;
+  /** Unique in the cluster; for people. */
+  readonly name: string;
+  readonly address: Address;
+  /** Failure domain: replicas of a partition are spread over zones. */
+  readonly zone: string;
+  /** Share of the data that it takes, relative to the others: a whole number from 1 to `MAX_WEIGHT`. */
+  readonly weight: number;
+}
+
+export const MAX_WEIGHT = 65_535;
+
+/** Sorted by id: the one order of members, whatever order they were met in. */
+export function inOrderOfId(members: readonly Member[]): readonly Member[] {
+  return [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+}

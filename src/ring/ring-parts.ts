@@ -1,0 +1,100 @@
+/** What a ring is made of, and the rules that hold in every ring, whoever made it. */
+import type { ClusterId, Epoch, Lineage } from '../ids.ts';
+import { MAX_WEIGHT, type Member } from './member.ts';
+import type { Assignment } from './replica-set.ts';
+import { MAX_PARTITIONS } from './token.ts';
+
+/**
+ * What to do for a partition when fewer of its replicas are left than a lossless recovery needs: go
+ * on with those that are (`use`), or leave it to the operator (`wait`).
+ */
+export type LastSurvivor = 'use' | 'wait';
+
+export interface RingParts {
+  readonly epoch: Epoch;
+  readonly lineage: Lineage;
+  readonly clusterId: ClusterId;
+  readonly clusterName: string;
+  /** 64 bits, unsigned; drawn when the cluster was formed. */
+  readonly hashSeed: bigint;
+  /** Copies wanted of each record; 1 to `MAX_REPLICATION_FACTOR`. */
+  readonly replicationFactor: number;
+  readonly lastSurvivor: LastSurvivor;
+  /** A power of two, fixed for the life of the cluster. */
+  readonly partitionCount: number;
+  /** In order of their ids. */
+  readonly members: readonly Member[];
+  readonly assignment: Assignment;
+  /** While the ring is joint: the assignment that will hold after it. */
+  readonly next: Assignment | undefined;
+}
+
+const MAX_REPLICATION_FACTOR = 7;
+export const MAX_MEMBERS = 1024;
+const MAX_EPOCH = 2 ** 48 - 1;
+const MAX_TEXT_LENGTH = 255;
+
+/** Safe to show and to log: nothing in it can move a cursor or start a line. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
+const ADDRESS = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
+const HEX_16 = /^[0-9a-f]{16}$/;
+const HEX_32 = /^[0-9a-f]{32}$/;
+
+/** What is wrong with `parts`, in words; `undefined` when they make a ring. They may come from a peer. */
+export function flawOf(parts: RingParts): string | undefined {
+  const { epoch, partitionCount, replicationFactor, hashSeed } = parts;
+  if (!isWhole(epoch, 1, MAX_EPOCH)) return 'an epoch out of range';
+  if (!HEX_16.test(parts.lineage)) return 'a lineage that is none';
+  if (!HEX_32.test(parts.clusterId)) return 'a cluster id that is none';
+  if (!isText(parts.clusterName)) return 'an unreadable cluster name';
+  if (hashSeed < 0n || hashSeed > 0xffff_ffff_ffff_ffffn) return 'a hash seed beyond 64 bits';
+  if (!isWhole(replicationFactor, 1, MAX_REPLICATION_FACTOR))
+    return 'a replication factor out of range';
+  if (!isPartitionCount(partitionCount)) return 'a partition count that is no power of two';
+  return flawOfMembers(parts.members) ?? flawOfAssignments(parts);
+}
+
+function flawOfMembers(members: readonly Member[]): string | undefined {
+  if (!isWhole(members.length, 1, MAX_MEMBERS)) return 'too few or too many members';
+  let before = '';
+  for (const { id, name, address, zone, weight } of members) {
+    if (!HEX_16.test(id)) return 'a node id that is none';
+    if (id <= before) return 'members out of order, or one twice';
+    if (!isText(name) || !isText(zone)) return 'an unreadable name';
+    if (!isText(address) || !ADDRESS.test(address)) return 'an address that is none';
+    if (!isWhole(weight, 1, MAX_WEIGHT)) return 'a weight out of range';
+    before = id;
+  }
+  return undefined;
+}
+
+function flawOfAssignments({
+  members,
+  partitionCount,
+  assignment,
+  next,
+}: RingParts): string | undefined {
+  const known = new Set(members.map((member) => member.id));
+  for (const sets of next === undefined ? [assignment] : [assignment, next]) {
+    if (sets.length !== partitionCount) return 'an assignment of another number of partitions';
+    for (const replicas of sets) {
+      if (!isWhole(replicas.length, 1, MAX_REPLICATION_FACTOR))
+        return 'too few or too many replicas';
+      if (new Set(replicas).size !== replicas.length) return 'a replica twice in a set';
+      if (!replicas.every((id) => known.has(id))) return 'a replica that is no member';
+    }
+  }
+  return undefined;
+}
+
+function isWhole(value: number, least: number, most: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= most;
+}
+
+function isText(text: string): boolean {
+  return text.length <= MAX_TEXT_LENGTH && PRINTABLE.test(text);
+}
+
+function isPartitionCount(count: number): boolean {
+  return isWhole(count, 1, MAX_PARTITIONS) && (count & (count - 1)) === 0;
+}

@@ -1,0 +1,70 @@
+import type { Address, NodeId } from '../ids.ts';
+
+interface Places {
+  /** What the ring says. */
+  listed: Address | undefined;
+  /** What a handshake showed: this node answered there, or named it as its own. */
+  shown: Address | undefined;
+  /** The one of both that is used. */
+  current: Address | undefined;
+}
+
+/**
+ * Where nodes are reached. A handshake beats the ring; where one place fails the other is tried, so
+ * that a node is found again whichever of the two is out of date.
+ */
+export class AddressBook {
+  readonly #places = new Map<NodeId, Places>();
+
+  addressOf(node: NodeId): Address | undefined {
+    return this.#places.get(node)?.current;
+  }
+
+  /** The ring says so. */
+  list(node: NodeId, address: Address): void {
+    const places = this.#placesOf(node);
+    places.listed = address;
+    places.current ??= address;
+  }
+
+  /** A handshake showed so. */
+  show(node: NodeId, address: Address): void {
+    const places = this.#placesOf(node);
+    places.shown = address;
+    places.current = address;
+  }
+
+  /** The node says so of itself: worth a try where the present one fails. */
+  suggest(node: NodeId, address: Address): void {
+    const places = this.#placesOf(node);
+    places.shown = address;
+    places.current ??= address;
+  }
+
+  /** Nobody could be reached at `address`: those who were sought there are sought elsewhere next. */
+  fail(address: Address): void {
+    for (const places of this.#places.values()) {
+      if (places.current !== address) continue;
+      places.current =
+        [places.shown, places.listed].find((each) => each !== address && each) ?? address;
+    }
+  }
+
+  /** Another node answered at `address`. */
+  strike(node: NodeId, address: Address): void {
+    const places = this.#places.get(node);
+    if (places === undefined) return;
+    if (places.shown === address) places.shown = undefined;
+    if (places.listed === address) places.listed = undefined;
+    if (places.current === address) places.current = places.shown ?? places.listed;
+  }
+
+  #placesOf(node: NodeId): Places {
+    let places = this.#places.get(node);
+    if (places === undefined) {
+      places = { listed: undefined, shown: undefined, current: undefined };
+      this.#places.set(node, places);
+    }
+    return places;
+  }
+}

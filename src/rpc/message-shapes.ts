@@ -1,0 +1,219 @@
+/**
+ * The shape of every message on the wire: its number and its fields in order. The table follows the
+ * types of `messages.ts`; a message or a field that is missing here does not compile. Numbers are
+ * never given out twice, and a change of fields takes a new protocol version (`handshake.ts`).
+ */
+import { isBallot } from '../paxos/ballot.ts';
+import {
+  bytes,
+  epoch,
+  epochOrZero,
+  type Field,
+  flag,
+  key,
+  listOf,
+  milliseconds,
+  nodeId,
+  oneOf,
+  optional,
+  text,
+  version,
+  wholeNumber,
+} from './field.ts';
+import { FrameRefusedError } from './frame-refused-error.ts';
+import type { RefusalReason, Replies, RequestOf, RequestType } from './messages.ts';
+
+type FieldsOf<Message> = {
+  readonly [Name in Exclude<keyof Message, 'type'>]: Field<Message[Name]>;
+};
+
+interface Shape<Type extends RequestType> {
+  readonly code: number;
+  readonly request: FieldsOf<RequestOf<Type>>;
+  readonly reply: FieldsOf<Replies[Type]>;
+}
+
+type Shapes = { readonly [Type in RequestType]: Shape<Type> };
+
+const ballot: Field<string> = (raw, name) => {
+  if (typeof raw === 'string' && isBallot(raw)) return raw;
+  throw new FrameRefusedError(`${name} is not a ballot`);
+};
+
+const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+
+const SHAPES: Shapes = {
+  'membership.ping': {
+    code: 1,
+    request: { epoch: epochOrZero },
+    reply: { epoch: epochOrZero, wallMs: milliseconds },
+  },
+  'membership.ring': {
+    code: 2,
+    request: {},
+    reply: { ring: optional(bytes) },
+  },
+  'membership.introduce': {
+    code: 3,
+    request: {},
+    reply: {
+      node: nodeId,
+      name: text,
+      address: text,
+      zone: text,
+      weight: wholeNumber(1, 65_535),
+      nonce: text,
+      founders: listOf(text),
+      clusterName: text,
+      replicationFactor: wholeNumber(1, 255),
+      partitionCount: wholeNumber(1, 65_536),
+      epoch: epochOrZero,
+    },
+  },
+  'member.status': {
+    code: 4,
+    request: {},
+    reply: { keys: count, epoch: epochOrZero, ready: flag },
+  },
+  'ring.prepare': {
+    code: 5,
+    request: { epoch, ballot },
+    reply: {
+      promised: flag,
+      ballot,
+      acceptedBallot: optional(ballot),
+      acceptedRing: optional(bytes),
+    },
+  },
+  'ring.accept': {
+    code: 6,
+    request: { epoch, ballot, ring: bytes },
+    reply: { accepted: flag, ballot },
+  },
+  'ring.decided': {
+    code: 7,
+    request: { ring: bytes },
+    reply: {},
+  },
+  'replica.version': {
+    code: 16,
+    request: { epoch, key },
+    reply: {
+      version: optional(version),
+      tombstone: flag,
+      pressure: oneOf(['none', 'full', 'overloaded']),
+    },
+  },
+  'replica.read': {
+    code: 17,
+    request: { epoch, key },
+    reply: { record: optional(bytes) },
+  },
+  'replica.write': {
+    code: 18,
+    request: { epoch, record: bytes },
+    reply: { version },
+  },
+  'replica.repair': {
+    code: 19,
+    request: { epoch, record: bytes },
+    reply: { version },
+  },
+  'replica.heal': {
+    code: 20,
+    request: { epoch, key, record: optional(bytes), sources: listOf(nodeId) },
+    reply: {},
+  },
+};
+
+/** Never given out twice either. */
+const REFUSAL_REASONS: Readonly<Record<RefusalReason, number>> = {
+  stale_epoch: 1,
+  not_ready: 2,
+  damaged: 3,
+  full: 4,
+  overloaded: 5,
+  clock_skew: 6,
+  expired: 7,
+};
+
+interface NamedField {
+  readonly name: string;
+  readonly field: Field<unknown>;
+}
+
+/** Fields in the order of the wire. */
+class FieldList {
+  readonly #fields: readonly NamedField[];
+
+  constructor(fields: Readonly<Record<string, Field<unknown>>>) {
+    this.#fields = Object.entries(fields).map(([name, field]) => ({ name, field }));
+  }
+
+  /** Appends the fields of `message` to what goes on the wire. */
+  write(message: object, wire: unknown[]): void {
+    const values = message as Readonly<Record<string, unknown>>;
+    for (const { name } of this.#fields) wire.push(values[name]);
+  }
+
+  /**
+   * Reads the fields from `wire`, from place `at` to its end, into `message`.
+   * @throws FrameRefusedError when there are more or fewer, or one holds what it may not
+   */
+  read(wire: readonly unknown[], at: number, message: Record<string, unknown>): void {
+    if (wire.length !== at + this.#fields.length) {
+      const names = this.#fields.map(({ name }) => name);
+      throw new FrameRefusedError(`other fields than ${names.join(', ') || 'none'}`);
+    }
+    let place = at;
+    for (const { name, field } of this.#fields) {
+      message[name] = field(wire[place], name);
+      place++;
+    }
+  }
+}
+
+/** A message type, ready for reading and writing. */
+interface MessageType {
+  readonly type: RequestType;
+  readonly code: number;
+  readonly request: FieldList;
+  readonly reply: FieldList;
+}
+
+const TYPES: readonly MessageType[] = (Object.keys(SHAPES) as RequestType[]).map((type) => ({
+  type,
+  code: SHAPES[type].code,
+  request: new FieldList(SHAPES[type].request),
+  reply: new FieldList(SHAPES[type].reply),
+}));
+
+const BY_NAME = new Map(TYPES.map((each) => [each.type, each]));
+const BY_CODE = new Map<unknown, MessageType>(TYPES.map((each) => [each.code, each]));
+const REASONS = new Map<unknown, RefusalReason>(
+  Object.entries(REFUSAL_REASONS).map(([reason, code]) => [code, reason as RefusalReason]),
+);
+
+export function messageType(type: RequestType): MessageType {
+  const found = BY_NAME.get(type);
+  if (found === undefined) throw new TypeError(`no message is called ${type}`);
+  return found;
+}
+
+/** @throws FrameRefusedError */
+export function messageTypeOf(code: unknown): MessageType {
+  const found = BY_CODE.get(code);
+  if (found === undefined) throw new FrameRefusedError('a request of an unknown type');
+  return found;
+}
+
+export function refusalCode(reason: RefusalReason): number {
+  return REFUSAL_REASONS[reason];
+}
+
+/** @throws FrameRefusedError */
+export function refusalReasonOf(code: unknown): RefusalReason {
+  const found = REASONS.get(code);
+  if (found === undefined) throw new FrameRefusedError('a refusal for an unknown reason');
+  return found;
+}

@@ -1,0 +1,349 @@
+/**
+ * The transport over TCP: a peer's HTTP port is asked to upgrade (`GET /peer`, `Upgrade:
+ * quorate-peer/1`); after the handshake both sides speak in frames (`peer-stream.ts`). One port serves
+ * clients and nodes. Wraps the sockets of the HTTP server.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Address, ClusterId, Incarnation, NodeId } from '../ids.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import type { Log } from '../telemetry/log.ts';
+import { AddressBook } from './address-book.ts';
+import { type SecretKey, secretKeyOf } from './authentication.ts';
+import { weightOf } from './codec.ts';
+import { DeadlineWheel } from './deadline-wheel.ts';
+import { dial, UPGRADE_PATH, UPGRADE_PROTOCOL } from './dial.ts';
+import { isAddress } from './field.ts';
+import {
+  CHALLENGE_BYTES,
+  type HandshakeTerms,
+  initiate,
+  type PeerCard,
+  respond,
+} from './handshake.ts';
+import { IncomingConnection, serve } from './incoming-connection.ts';
+import { KnownLives } from './known-lives.ts';
+import type { PeerLimits } from './limits.ts';
+import type { Handlers, ReplyOf, Request, RequestOf, RequestType } from './messages.ts';
+import { type CallResult, type LinkCall, OutgoingLink } from './outgoing-link.ts';
+import { PeerReport } from './peer-report.ts';
+import type { AddressAnswer, Answer, CallOptions, Transport } from './transport.ts';
+
+export interface UpgradeTransportOptions {
+  readonly nodeId: NodeId;
+  readonly incarnation: Incarnation;
+  /** Of this life of the process, 32 hex digits. */
+  readonly nonce: string;
+  /** Absent until the node belongs to a cluster. */
+  readonly clusterId: () => ClusterId | undefined;
+  /** Where other nodes reach this one. */
+  readonly advertise: () => Address;
+  /** The same on all nodes; absent: anyone who can connect is a peer (loopback only). */
+  readonly secret: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly counters: Counters;
+  readonly limits: PeerLimits;
+}
+
+export class UpgradeTransport implements Transport {
+  readonly #options: UpgradeTransportOptions;
+  readonly #secret: SecretKey;
+  readonly #report: PeerReport;
+  readonly #lives = new KnownLives();
+  readonly #book = new AddressBook();
+  readonly #links = new Map<Address, OutgoingLink>();
+  /** Those that have proved nothing yet, oldest first. */
+  readonly #strangers = new Set<IncomingConnection>();
+  readonly #incoming = new Set<IncomingConnection>();
+  readonly #wheel: DeadlineWheel<LinkCall>;
+  /** One for each socket that is open: resolves when it is closed. */
+  readonly #sockets = new Set<Promise<void>>();
+  #handlers: Handlers | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: UpgradeTransportOptions) {
+    this.#options = options;
+    this.#secret = secretKeyOf(options.secret);
+    this.#report = new PeerReport(options);
+    this.#wheel = new DeadlineWheel(options.clock, (call) => call.link.expire(call));
+  }
+
+  call<Type extends RequestType>(
+    to: NodeId,
+    request: RequestOf<Type>,
+    options: CallOptions,
+  ): Promise<Answer<ReplyOf<Type>>> {
+    if (to === this.#options.nodeId) return this.#callSelf(request, options);
+    const address = this.#book.addressOf(to);
+    if (address === undefined) {
+      return Promise.resolve({ ok: false, from: to, failure: 'unreachable' });
+    }
+    return new Promise((resolve) => {
+      this.#submit(address, to, request, options, (result) => {
+        resolve(answerOf<ReplyOf<Type>>(to, result));
+      });
+    });
+  }
+
+  callAddress<Type extends RequestType>(
+    address: Address,
+    request: RequestOf<Type>,
+    options: CallOptions,
+  ): Promise<AddressAnswer<ReplyOf<Type>>> {
+    return new Promise((resolve) => {
+      this.#submit(address, undefined, request, options, (result) => {
+        resolve(addressAnswerOf<ReplyOf<Type>>(result));
+      });
+    });
+  }
+
+  learnAddress(node: NodeId, address: Address): void {
+    this.#book.list(node, address);
+  }
+
+  serve(handlers: Handlers): void {
+    this.#handlers = handlers;
+  }
+
+  /** For the HTTP server's `upgrade` event. Takes the socket over whatever is asked for. */
+  acceptUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const refusal = this.#objectionTo(request);
+    if (refusal !== undefined) {
+      socket.on('error', () => socket.destroy());
+      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+        socket.destroy(),
+      );
+      return;
+    }
+    const from = request.socket.remoteAddress ?? 'unknown';
+    this.#makeRoomForStranger();
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${UPGRADE_PROTOCOL}\r\n\r\n`,
+    );
+    const { clock, limits, log, counters } = this.#options;
+    const connection = new IncomingConnection({
+      socket,
+      clock,
+      limits,
+      log,
+      counters,
+      conversation: respond(this.#terms()),
+      handlers: () => this.#handlers,
+      onAgreed: (agreed, peer) => this.#welcome(agreed, peer),
+      onEnd: (ended, end) => {
+        this.#strangers.delete(ended);
+        this.#incoming.delete(ended);
+        this.#report.ended(ended.peer?.address ?? from, end);
+      },
+    });
+    this.#strangers.add(connection);
+    this.#track(connection.closed);
+    connection.start(head);
+  }
+
+  /**
+   * Takes no more requests, waits a moment for those being served, then ends every connection. What
+   * was sent answers `lost`, what was not `unreachable`.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { clock, limits } = this.#options;
+    for (const link of this.#links.values()) link.close();
+    for (const stranger of this.#strangers) stranger.end('this node is closing');
+
+    const abort = new AbortController();
+    const drained = Promise.all([...this.#incoming].map((connection) => connection.drain()));
+    await Promise.race([drained, sleep(clock, limits.closeTimeoutMs, abort.signal)]);
+    abort.abort();
+    for (const connection of this.#incoming) connection.end('this node is closing');
+
+    this.#links.clear();
+    this.#wheel.close();
+    await Promise.all(this.#sockets);
+  }
+
+  #submit(
+    address: Address,
+    to: NodeId | undefined,
+    request: Request,
+    { timeoutMs, traffic }: CallOptions,
+    settle: (result: CallResult) => void,
+  ): void {
+    if (this.#closing !== undefined) {
+      settle({ ok: false, failure: 'unreachable', reason: 'this node is closing' });
+      return;
+    }
+    const link = this.#links.get(address) ?? this.#openLink(address);
+    if (link === undefined) {
+      settle({ ok: false, failure: 'unreachable', reason: 'not an address of the form host:port' });
+      return;
+    }
+    link.submit({
+      request,
+      traffic,
+      bytes: weightOf(request),
+      deadlineMs: this.#options.clock.monotonicMs() + timeoutMs,
+      to,
+      link,
+      settle,
+      id: undefined,
+    });
+  }
+
+  #openLink(address: Address): OutgoingLink | undefined {
+    if (!isAddress(address)) return undefined;
+    const { clock, random, limits, counters } = this.#options;
+    const link = new OutgoingLink({
+      address,
+      clock,
+      random,
+      limits,
+      wheel: this.#wheel,
+      dial: (target, onDialled) => {
+        const dialling = dial(target, limits, onDialled);
+        this.#track(dialling.closed);
+        return dialling;
+      },
+      converse: () => initiate(this.#terms()),
+      onAgreed: (agreed, peer) => this.#arrive(agreed, peer),
+      onShed: () => counters.add('peer_requests_shed_total'),
+      onSocket: (closed) => this.#track(closed),
+      onUnreached: () => this.#book.fail(address),
+      onEnd: (end) => this.#report.ended(address, end),
+      onStranger: (stranger, meant, peer) => this.#correct(stranger, meant, peer),
+      onIdle: (idle) => {
+        if (this.#links.get(address) === idle) this.#links.delete(address);
+      },
+    });
+    this.#links.set(address, link);
+    return link;
+  }
+
+  #terms(): HandshakeTerms {
+    const { nodeId, incarnation, nonce, clusterId, advertise, random } = this.#options;
+    return {
+      own: { nodeId, incarnation, nonce, address: advertise(), clusterId: clusterId() },
+      secret: this.#secret,
+      challenge: random.bytes(CHALLENGE_BYTES),
+      objection: (peer) => this.#lives.objectionTo(peer),
+    };
+  }
+
+  /** A connection of ours has reached somebody. */
+  #arrive(link: OutgoingLink, peer: PeerCard): void {
+    this.#meet(peer);
+    if (!this.#isReached(peer.nodeId)) this.#book.show(peer.nodeId, link.address);
+  }
+
+  /** Somebody has reached us. */
+  #welcome(connection: IncomingConnection, peer: PeerCard): void {
+    this.#strangers.delete(connection);
+    this.#incoming.add(connection);
+    this.#meet(peer);
+    const sought = this.#book.addressOf(peer.nodeId);
+    const link = sought === undefined ? undefined : this.#links.get(sought);
+    if (sought === undefined || link?.isResting) this.#book.show(peer.nodeId, peer.address);
+    else this.#book.suggest(peer.nodeId, peer.address);
+    // It is there again: calls need not wait for the end of the pause.
+    link?.retry();
+  }
+
+  /** A node that was started again has no use for connections of its life before. */
+  #meet(peer: PeerCard): void {
+    if (!this.#lives.meet(peer)) return;
+    for (const link of this.#links.values()) {
+      const before = link.peer;
+      if (before?.nodeId === peer.nodeId && before.nonce !== peer.nonce) {
+        link.drop('the node has been started again');
+      }
+    }
+    for (const connection of this.#incoming) {
+      const before = connection.peer;
+      if (before?.nodeId === peer.nodeId && before.nonce !== peer.nonce) {
+        connection.end('the node has been started again');
+      }
+    }
+  }
+
+  /** Whether there is a connection to this node where the book has it. */
+  #isReached(node: NodeId): boolean {
+    const address = this.#book.addressOf(node);
+    return address !== undefined && this.#links.get(address)?.peer?.nodeId === node;
+  }
+
+  #correct(link: OutgoingLink, meant: NodeId, peer: PeerCard): void {
+    this.#book.strike(meant, link.address);
+    this.#report.stranger(link.address, meant, peer.nodeId);
+  }
+
+  async #callSelf<Type extends RequestType>(
+    request: RequestOf<Type>,
+    { timeoutMs }: CallOptions,
+  ): Promise<Answer<ReplyOf<Type>>> {
+    const { nodeId: from, clock, log } = this.#options;
+    if (this.#closing !== undefined) return { ok: false, from, failure: 'unreachable' };
+    if (this.#handlers === undefined) {
+      return { ok: false, from, failure: 'refused', refusal: { reason: 'not_ready' } };
+    }
+    const abort = new AbortController();
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    try {
+      const served = await Promise.race([
+        serve(this.#handlers, request, { from, deadlineMs }),
+        sleep(clock, timeoutMs, abort.signal),
+      ]);
+      if (typeof served === 'boolean') return { ok: false, from, failure: 'timeout' };
+      if (served.ok) return { ok: true, from, reply: served.reply as ReplyOf<Type> };
+      return { ok: false, from, failure: 'refused', refusal: served.refusal };
+    } catch (cause) {
+      log.error('a request could not be served', { type: request.type, from, err: cause });
+      return { ok: false, from, failure: 'failed' };
+    } finally {
+      abort.abort();
+    }
+  }
+
+  /** Status and headers with which an upgrade is refused. */
+  #objectionTo(request: IncomingMessage): string | undefined {
+    if (this.#closing !== undefined) return '503 Service Unavailable';
+    if (request.method !== 'GET' || request.url !== UPGRADE_PATH) return '400 Bad Request';
+    if (request.headers.upgrade?.toLowerCase() !== UPGRADE_PROTOCOL) {
+      return `426 Upgrade Required\r\nUpgrade: ${UPGRADE_PROTOCOL}`;
+    }
+    return undefined;
+  }
+
+  /** The oldest gives way: nodes are done in milliseconds, whoever holds a place says nothing. */
+  #makeRoomForStranger(): void {
+    const [oldest] = this.#strangers;
+    if (this.#strangers.size >= this.#options.limits.maxHandshakes) oldest?.giveWay();
+  }
+
+  #track(closed: Promise<void>): void {
+    const forget = (): void => void this.#sockets.delete(tracked);
+    const tracked = closed.then(forget, forget);
+    this.#sockets.add(tracked);
+  }
+}
+
+function answerOf<Reply>(to: NodeId, result: CallResult): Answer<Reply> {
+  if (result.ok) return { ok: true, from: to, reply: result.reply as Reply };
+  if (result.failure === 'refused') {
+    return { ok: false, from: to, failure: 'refused', refusal: result.refusal };
+  }
+  return { ok: false, from: to, failure: result.failure };
+}
+
+function addressAnswerOf<Reply>(result: CallResult): AddressAnswer<Reply> {
+  if (result.ok) return { ok: true, from: result.from, reply: result.reply as Reply };
+  const reason = result.failure === 'refused' ? result.refusal.reason : result.reason;
+  return { ok: false, reason };
+}

@@ -1,0 +1,25 @@
+/** What is counted, by name. A name is `<what>_total`; see `docs/operations.md` for the meanings. */
+export type CounterName =
+  | 'client_requests_shed_total'
+  | 'peer_frames_refused_total'
+  | 'peer_handshakes_refused_total'
+  | 'peer_requests_expired_total'
+  | 'peer_requests_shed_total'
+  | 'records_damaged_total'
+  | 'records_healed_total'
+  | 'records_conflicting_total'
+  | 'read_repairs_total'
+  | 'versions_too_far_ahead_total';
+
+/** Counts that only grow while the node lives. */
+export class Counters {
+  readonly #counts = new Map<CounterName, number>();
+
+  add(name: CounterName, count = 1): void {
+    this.#counts.set(name, this.get(name) + count);
+  }
+
+  get(name: CounterName): number {
+    return this.#counts.get(name) ?? 0;
+  }
+}

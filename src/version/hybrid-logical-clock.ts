@@ -1,0 +1,62 @@
+import type { Incarnation, NodeId } from '../ids.ts';
+import { formatVersion, MAX_LOGICAL, parseVersion, type Version } from './version.ts';
+
+/**
+ * Draws versions: each one above all it drew before and above what it is shown, close to the wall
+ * clock, never going back when that does (Kulkarni et al., figure 5). The logical counter carries
+ * into the physical part when it is full, so it cannot overflow.
+ */
+export class HybridLogicalClock {
+  readonly #node: NodeId;
+  readonly #incarnation: Incarnation;
+  #physical: number;
+  #logical = 0;
+
+  /** `startMs`: no version at or below this moment is drawn (the bound that an earlier life persisted). */
+  constructor(node: NodeId, incarnation: Incarnation, startMs: number) {
+    this.#node = node;
+    this.#incarnation = incarnation;
+    this.#physical = startMs;
+  }
+
+  /** The physical part of the latest version drawn, or the start: never goes back. Milliseconds. */
+  get physicalMs(): number {
+    return this.#physical;
+  }
+
+  /** A version above all drew so far and above `above`, at `wallMs` if that is later. */
+  next(wallMs: number, above: Version | undefined): Version {
+    const wall = Math.floor(wallMs);
+    if (wall > this.#physical) {
+      this.#physical = wall;
+      this.#logical = 0;
+    } else {
+      this.#advance();
+    }
+    if (above !== undefined) this.#pass(above);
+    return formatVersion({
+      physical: this.#physical,
+      logical: this.#logical,
+      node: this.#node,
+      incarnation: this.#incarnation,
+    });
+  }
+
+  #pass(above: Version): void {
+    const { physical, logical } = parseVersion(above);
+    if (physical < this.#physical) return;
+    if (physical === this.#physical && logical < this.#logical) return;
+    this.#physical = physical;
+    this.#logical = logical;
+    this.#advance();
+  }
+
+  #advance(): void {
+    if (this.#logical < MAX_LOGICAL) {
+      this.#logical += 1;
+      return;
+    }
+    this.#physical += 1;
+    this.#logical = 0;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Requests made of good parts, bad parts and broken bytes, by raw socket. Whatever comes: the server
+ * lives, every connection ends or answers, nothing refused has changed anything, and what is stored
+ * was asked for. `FUZZ_HTTP=20000` for more rounds; a failure prints its seed, and `FUZZ_SEED=s`
+ * repeats it.
+ */
+import type { Server } from 'node:http';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { listening } from './edge.ts';
+import { RawClient } from './raw-client.ts';
+
+const ROUNDS = Number(process.env['FUZZ_HTTP'] ?? 300);
+const SEED = process.env['FUZZ_SEED'];
+
+const method = fc.constantFrom(
+  'GET',
+  'HEAD',
+  'PUT',
+  'DELETE',
+  'POST',
+  'PATCH',
+  'OPTIONS',
+  'FOO',
+  '',
+);
+const path = fc.oneof(
+  fc.constantFrom('/kv/a', '/kv/a/b', '/kv/..', '/kv/%00', '/kv/', '/kv', '/cluster', '/readyz'),
+  fc.constantFrom('*', '/', 'http://x/kv/a', '/kv/%ff', '/kv/%', '/docs/static/..%2f..%2f', '/%'),
+  fc.string({ unit: 'binary-ascii', maxLength: 20 }).map((text) => `/kv/${text}`),
+  fc.integer({ min: 1, max: 20_000 }).map((length) => `/kv/${'a'.repeat(length)}`),
+);
+const query = fc.constantFrom(
+  ...['', '?', '?consistency=one', '?timeout=1s', '?timeout=NaN', '?ttl=1s', '?x', '?a=%', '?&&=&'],
+);
+const header = fc.oneof(
+  fc.constantFrom('Content-Type: a/b', 'Content-Type: nonsense', 'Quorate-Meta-A: b', 'Prefer: x'),
+  fc.constantFrom('If-Match: "x"', 'Expect: 100-continue', 'Expect: x', 'Content-Encoding: gzip'),
+  fc.constantFrom('Transfer-Encoding: chunked', 'Content-Length: 3', 'Content-Length: 99999999'),
+  fc.constantFrom('Connection: close', 'Connection: Upgrade', 'Upgrade: h2c', 'X-Request-Id: é'),
+  fc.string({ unit: 'binary-ascii', maxLength: 30 }),
+);
+const body = fc.oneof(
+  fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n', 'zz\r\n', '0\r\n\r\n', 'a'.repeat(2_000)),
+  fc.string({ unit: 'binary-ascii', maxLength: 40 }),
+);
+
+const request = fc
+  .record({ method, path, query, headers: fc.array(header, { maxLength: 4 }), body })
+  .map(({ method, path, query, headers, body }) => {
+    const lines = [`${method} ${path}${query} HTTP/1.1`, 'Host: x', ...headers];
+    return `${lines.join('\r\n')}\r\n\r\n${body}`;
+  });
+
+/** A few requests in a row, perhaps with a byte changed, perhaps cut off. */
+const bytes = fc
+  .record({
+    requests: fc.array(request, { minLength: 1, maxLength: 3 }),
+    change: fc.option(fc.record({ at: fc.nat(400), byte: fc.nat(255) }), { nil: undefined }),
+    keep: fc.option(fc.nat(300), { nil: undefined }),
+  })
+  .map(({ requests, change, keep }) => {
+    const whole = Buffer.from(requests.join(''), 'latin1');
+    if (change !== undefined && change.at < whole.length) whole[change.at] = change.byte;
+    return whole.subarray(0, keep);
+  });
+
+test(`the server survives ${ROUNDS} rounds`, async () => {
+  const { port, http, operations, log } = await listening({ maxValueBytes: 1_000 });
+  let writes = 0;
+  operations.before = () => {
+    const verb = operations.asked.at(-1)?.verb;
+    if (verb === 'put' || verb === 'delete') writes++;
+  };
+  await fc.assert(
+    fc.asyncProperty(bytes, async (sent) => {
+      writes = 0;const t0=performance.now();
+      const client = new RawClient(port).send(sent);
+      client.socket.end();
+      await client.closed;
+      const t1=performance.now();await noConnections(http.server);const t2=performance.now(); if(t2-t0>300)console.log('SLOW',(t1-t0)|0,(t2-t1)|0,JSON.stringify(sent.toString('latin1')).slice(0,300),'=>',JSON.stringify(client.text.slice(0,15)));
+      const statuses = [...client.text.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) =>
+        Number(status),
+      );
+      for (const status of statuses) expect([500, 502]).not.toContain(status);
+      // Nothing was written but by requests that were answered so, at most one each.
+      const done = statuses.filter((status) => [200, 201, 204, 404].includes(status)).length;
+      expect(writes).toBeLessThanOrEqual(done);
+      const heads = client.text.split('HTTP/1.1 ').slice(1);
+      for (const head of heads.filter((text) => !text.startsWith('100 '))) {
+        expect(head).toMatch(/quorate-node: node1\r\n/);
+      }
+      expect(client.text).not.toMatch(/node_modules|\/src\/|\n {4}at /);
+    }),
+    { numRuns: ROUNDS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
+  );
+  expect(log.errors).toEqual([]);
+  expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
+  expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+}, 600_000);
+
+/** The server has noticed too that the connection is closed, and does nothing for it any more. */
+async function noConnections(server: Server): Promise<void> {
+  const count = (): Promise<number> =>
+    new Promise((resolve) => server.getConnections((_error, open) => resolve(open)));
+  while ((await count()) > 0) await new Promise((resolve) => setImmediate(resolve));
+}

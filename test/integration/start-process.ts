@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.js');
+
+/** One `quorate start` as a user would run it, with settings by environment. */
+export class StartProcess {
+  readonly url: string;
+  readonly #child: ChildProcess;
+  #said = '';
+
+  constructor(settings: Readonly<Record<string, string>>) {
+    this.url = `http://127.0.0.1:${settings['QUORATE_PORT']}`;
+    this.#child = spawn(process.execPath, [MAIN, 'start'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...settings },
+    });
+    this.#child.stderr?.on('data', (text: Buffer) => {
+      this.#said += text.toString();
+    });
+  }
+
+  /** Everything on standard error so far: messages and log lines. */
+  get said(): string {
+    return this.#said;
+  }
+
+  /** The exit code, once it ended by itself. */
+  async ended(): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      await once(this.#child, 'exit');
+    }
+    return this.#child.exitCode;
+  }
+
+  /** The body of `/readyz?verbose`, and whether it is ready; `undefined` while it does not listen. */
+  async readiness(): Promise<{ ready: boolean; text: string } | undefined> {
+    try {
+      const answer = await fetch(`${this.url}/readyz?verbose`);
+      return { ready: answer.status === 200, text: await answer.text() };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill(signal);
+    await once(this.#child, 'exit');
+  }
+}
+
+/** A port that nobody listens on right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest';
+import type { Key, Partition } from '../../src/ids.ts';
+import { KeyCounts } from '../../src/replica/key-counts.ts';
+import { Replica } from '../../src/replica/replica.ts';
+import { recordKey } from '../../src/storage/keys.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import {
+  type Change,
+  type Store,
+  StoreFullError,
+  StoreReadError,
+} from '../../src/storage/store.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
+import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
+import { silentLog } from '../telemetry/silent-log.ts';
+import { versionAt } from '../version/version-at.ts';
+
+const P = 3 as Partition;
+const K = 'k' as Key;
+
+describe('a replica', () => {
+  test('keeps the higher version, in whatever order two records arrive', async () => {
+    for (const order of [
+      [1, 2],
+      [2, 1],
+    ]) {
+      const { replica } = await newReplica();
+      for (const at of order) await replica.apply(P, value(at));
+      expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
+    }
+  });
+
+  test('answers an older write with the version that it keeps instead', async () => {
+    const { replica } = await newReplica();
+    await replica.apply(P, value(2));
+    expect(await replica.apply(P, value(1))).toEqual({ state: 'held', version: versionAt(2) });
+  });
+
+  test('writes nothing when a record comes twice', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(1));
+    store.batches.length = 0;
+    await replica.apply(P, value(1));
+    expect(store.batches).toHaveLength(0);
+  });
+
+  test('acknowledges only after the sync, and shows nothing before it', async () => {
+    const { replica, store } = await newReplica();
+    const release = store.holdBatches();
+    let acknowledged = false;
+    const applied = replica.apply(P, value(1)).then(() => (acknowledged = true));
+    await settled();
+    expect(acknowledged).toBe(false);
+    expect((await replica.read(P, K)).state).toBe('nothing');
+    release();
+    await applied;
+    expect((await replica.read(P, K)).state).toBe('record');
+  });
+
+  test('lets an older record wait for the sync of the newer one that beats it', async () => {
+    const { replica, store } = await newReplica();
+    const release = store.holdBatches();
+    const newer = replica.apply(P, value(2));
+    let answered = false;
+    const older = replica.apply(P, value(1)).then((applied) => {
+      answered = true;
+      return applied;
+    });
+    await settled();
+    expect(answered).toBe(false);
+    release();
+    await newer;
+    expect(await older).toEqual({ state: 'held', version: versionAt(2) });
+  });
+
+  test('counts values and tombstones, across a restart too', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(1, 'a' as Key));
+    await replica.apply(P, value(1, 'b' as Key));
+    await replica.apply(P, value(2, 'b' as Key));
+    expect(replica.values).toBe(2);
+    await replica.apply(P, tombstone(3, 'a' as Key));
+    expect(replica.values).toBe(1);
+    expect((await KeyCounts.open(store)).values).toBe(1);
+  });
+
+  test('does not count what a full disk refused', async () => {
+    const { replica, store } = await newReplica();
+    store.failNextBatch(new StoreFullError('full'));
+    await expect(replica.apply(P, value(1))).rejects.toThrow(StoreFullError);
+    expect(replica.values).toBe(0);
+    await replica.apply(P, value(1));
+    expect(replica.values).toBe(1);
+  });
+
+  test('raises an alarm when one version stands for two records, and keeps the same one anywhere', async () => {
+    const { replica, counters } = await newReplica();
+    const other = await newReplica();
+    const [one, two] = [value(1, K, 'one'), value(1, K, 'two')];
+    await replica.apply(P, one);
+    await replica.apply(P, two);
+    await other.replica.apply(P, two);
+    await other.replica.apply(P, one);
+    expect(await replica.read(P, K)).toEqual(await other.replica.read(P, K));
+    expect(counters.get('records_conflicting_total')).toBe(1);
+  });
+});
+
+describe('a damaged record', () => {
+  test('is a failed answer, never "nothing"', async () => {
+    for (const damage of [flip, cutOff, misplace, unreadable]) {
+      const { replica, store, counters } = await newReplica();
+      await replica.apply(P, value(1));
+      await damage(store);
+      expect((await replica.read(P, K)).state).toBe('damaged');
+      expect(counters.get('records_damaged_total')).toBe(1);
+    }
+  });
+
+  test('is not overwritten by a write: it could have been newer and acknowledged', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(1));
+    await flip(store);
+    expect(await replica.apply(P, value(2))).toEqual({ state: 'damaged' });
+    expect((await replica.read(P, K)).state).toBe('damaged');
+  });
+
+  test('is healed by what the other replicas hold together', async () => {
+    const { replica, store, counters } = await newReplica();
+    await replica.apply(P, value(1));
+    await flip(store);
+    await replica.heal(P, K, value(2));
+    expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
+    expect(counters.get('records_healed_total')).toBe(1);
+    expect(replica.values).toBe(1);
+  });
+
+  test('is removed when the other replicas hold nothing', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(1));
+    await flip(store);
+    await replica.heal(P, K, undefined);
+    expect((await replica.read(P, K)).state).toBe('nothing');
+    expect(replica.values).toBe(0);
+  });
+
+  test('is healed once: a late healing is merged like any record, or changes nothing', async () => {
+    const { replica } = await newReplica();
+    await replica.apply(P, value(2));
+    await replica.heal(P, K, value(1));
+    await replica.heal(P, K, undefined);
+    expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
+  });
+});
+
+function value(at: number, key = K, text = 'v'): SealedRecord {
+  const content = {
+    type: 'value',
+    value: Buffer.from(text),
+    contentType: 'text/plain',
+    metadata: new Map<string, string>(),
+  } as const;
+  return sealRecord({ key, version: versionAt(at), content });
+}
+
+function tombstone(at: number, key = K): SealedRecord {
+  return sealRecord({ key, version: versionAt(at), content: { type: 'tombstone' } });
+}
+
+async function flip(store: TestStore): Promise<void> {
+  const bytes = Buffer.from((await store.get(recordKey(P, K))) ?? []);
+  bytes.writeUInt8(bytes.readUInt8(30) ^ 1, 30);
+  await store.batch([{ type: 'put', key: recordKey(P, K), value: bytes }]);
+}
+
+async function cutOff(store: TestStore): Promise<void> {
+  const bytes = (await store.get(recordKey(P, K))) ?? new Uint8Array();
+  await store.batch([{ type: 'put', key: recordKey(P, K), value: bytes.subarray(0, -1) }]);
+}
+
+async function misplace(store: TestStore): Promise<void> {
+  const bytes = value(9, 'another' as Key).bytes;
+  await store.batch([{ type: 'put', key: recordKey(P, K), value: bytes }]);
+}
+
+async function unreadable(store: TestStore): Promise<void> {
+  store.failReads(new StoreReadError('a page is damaged'));
+}
+
+async function newReplica(): Promise<{ replica: Replica; store: TestStore; counters: Counters }> {
+  const store = new TestStore();
+  const counters = new Counters();
+  const counts = await KeyCounts.open(store);
+  return { replica: new Replica({ store, counts, counters, log: silentLog }), store, counters };
+}
+
+/** A memory store whose syncs can be held up and whose calls can be made to fail. */
+class TestStore extends MemoryStore implements Store {
+  readonly batches: (readonly Change[])[] = [];
+  #held: Promise<void> | undefined;
+  #nextFailure: Error | undefined;
+  #readFailure: Error | undefined;
+
+  holdBatches(): () => void {
+    let release = (): void => undefined;
+    this.#held = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+
+  failNextBatch(error: Error): void {
+    this.#nextFailure = error;
+  }
+
+  failReads(error: Error): void {
+    this.#readFailure = error;
+  }
+
+  override async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    if (this.#readFailure !== undefined) throw this.#readFailure;
+    return super.get(key);
+  }
+
+  override async batch(changes: readonly Change[]): Promise<void> {
+    const failure = this.#nextFailure;
+    this.#nextFailure = undefined;
+    if (failure !== undefined) throw failure;
+    this.batches.push(changes);
+    await this.#held;
+    await super.batch(changes);
+  }
+}
+
+/** Everything that can go on without the outside has gone on. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,313 @@
+import { describe, expect, test } from 'vitest';
+import { Story } from '../simulator/story.ts';
+
+describe.each([1, 2, 3, 5])('with a replication factor of %i', (replicationFactor) => {
+  test('any node takes any request', async () => {
+    const story = await Story.begin({ replicationFactor });
+    for (const [by, to] of [
+      [1, 2],
+      [2, 3],
+      [3, 4],
+      [4, 5],
+      [5, 1],
+    ] as const) {
+      expect((await story.put(by, 'k', `by ${by}`)).created).toBe(true);
+      for (const level of ['one', 'quorum', 'all'] as const) await story.get(to, 'k', level);
+      expect(await story.get(to, 'k')).toBe(`by ${by}`);
+      expect((await story.put(to, 'k', 'again')).created).toBe(false);
+      expect(await story.get(by, 'k', 'all')).toBe('again');
+      expect(await story.delete(by, 'k')).toBe(true);
+      expect(await story.get(to, 'k')).toBeUndefined();
+      expect(await story.delete(to, 'k')).toBe(false);
+    }
+  });
+
+  test('keys are kept by so many nodes and no others', async () => {
+    const story = await Story.begin({ replicationFactor });
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers, others } = await story.replicasOf('k');
+    expect(keepers).toHaveLength(replicationFactor);
+    for (const number of keepers) expect(await story.onDisk(number, 'k')).toBeDefined();
+    for (const number of others) expect(await story.onDisk(number, 'k')).toBeUndefined();
+  });
+});
+
+describe('with replicas down', () => {
+  test('one of three changes nothing for quorum requests through every other node', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'before');
+    const { keepers } = await story.replicasOf('k');
+    story.cluster.crash(story.node(keepers[0] ?? 0));
+    for (const number of [1, 2, 3, 4, 5].filter((number) => number !== keepers[0])) {
+      await story.put(number, 'k', `by ${number}`);
+      expect(await story.get(number, 'k')).toBe(`by ${number}`);
+    }
+    await expect(story.put(firstOf(story), 'k', 'x', 'all')).rejects.toMatchObject({
+      code: 'quorum_unavailable',
+      outcome: 'unknown',
+    });
+  });
+
+  test('two of three are told by name, and nothing is written', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'before', 'all');
+    const { keepers } = await story.replicasOf('k');
+    for (const number of keepers.slice(0, 2)) story.cluster.crash(story.node(number));
+    await expect(story.put(firstOf(story), 'k', 'after')).rejects.toMatchObject({
+      code: 'quorum_unavailable',
+      statusCode: 503,
+      outcome: 'not_applied',
+      required: 2,
+      replicas: expect.arrayContaining([
+        { node: `node${keepers[0]}`, id: expect.any(String), state: 'unreachable' },
+        { node: `node${keepers[1]}`, id: expect.any(String), state: 'unreachable' },
+      ]),
+    });
+    await expect(story.get(firstOf(story), 'k')).rejects.toMatchObject({
+      code: 'quorum_unavailable',
+    });
+    expect(await story.get(firstOf(story), 'k', 'one')).toBe('before');
+  });
+
+  test('a single replica serves level one', async () => {
+    const story = await Story.begin();
+    const { keepers } = await story.replicasOf('k');
+    for (const number of keepers.slice(0, 2)) story.cluster.crash(story.node(number));
+    await story.put(firstOf(story), 'k', 'v', 'one');
+    expect(await story.get(firstOf(story), 'k', 'one')).toBe('v');
+  });
+});
+
+describe('a read at quorum', () => {
+  test('brings a version that one replica alone holds to a quorum before it returns it (failure mode 8)', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'old', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [first = 0, second = 0, third = 0] = keepers;
+    const old = await story.onDisk(first, 'k');
+    await story.put(1, 'k', 'new', 'all');
+    // As if the coordinator had died after the first replica had it.
+    for (const number of [second, third]) await story.tamper(number, 'k', () => bytesOf(old));
+    expect(await story.get(first, 'k')).toBe('new');
+    const holders = await Promise.all(keepers.map((number) => story.onDisk(number, 'k')));
+    expect(
+      holders.filter(
+        (record) => record !== undefined && record !== 'damaged' && record.version > versionOf(old),
+      ).length,
+    ).toBeGreaterThanOrEqual(2);
+    // From now on it stays, whoever is asked.
+    story.cluster.crash(story.node(first));
+    for (const number of [second, third]) expect(await story.get(number, 'k')).toBe('new');
+  });
+
+  test('repairs every stale replica, not only those that answered first', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const last = keepers.at(-1) ?? 0;
+    await story.tamper(last, 'k', () => undefined);
+    for (const number of keepers) expect(await story.get(number, 'k')).toBe('v');
+    await story.pass(100);
+    expect(await story.onDisk(last, 'k')).toEqual(await story.onDisk(keepers[0] ?? 0, 'k'));
+  });
+
+  test('takes "nothing" from an empty replica for an answer, and returns what another holds (failure mode 13)', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    for (const empty of keepers) {
+      await story.pass(100);
+      await story.tamper(empty, 'k', () => undefined);
+      expect(await story.get(empty, 'k')).toBe('v');
+    }
+  });
+});
+
+describe('a delete', () => {
+  test('that finds a tombstone on one replica alone brings it to a quorum before it says so', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [first = 0, second = 0, third = 0] = keepers;
+    const value = await story.onDisk(first, 'k');
+    await story.delete(1, 'k', 'all');
+    for (const number of [second, third]) await story.tamper(number, 'k', () => bytesOf(value));
+    expect(await story.delete(first, 'k')).toBe(false);
+    story.cluster.crash(story.node(first));
+    expect(await story.get(second, 'k')).toBeUndefined();
+  });
+});
+
+describe('a damaged record', () => {
+  test('is never returned, and a read heals it', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    for (const damaged of keepers) {
+      await story.tamper(damaged, 'k', flip);
+      expect(await story.onDisk(damaged, 'k')).toBe('damaged');
+      for (const level of ['one', 'quorum'] as const)
+        expect(await story.get(damaged, 'k', level)).toBe('v');
+      await story.pass(100);
+      expect(await story.onDisk(damaged, 'k')).toEqual(
+        await story.onDisk(otherOf(keepers, damaged), 'k'),
+      );
+    }
+  });
+
+  test('is no "nothing" for a write either: the write counts the others, and the copy is healed', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [damaged = 0, other = 0] = keepers;
+    await story.tamper(damaged, 'k', flip);
+    expect(await story.put(damaged, 'k', 'w')).toMatchObject({ acknowledged: 2, created: false });
+    await story.pass(200);
+    expect(await story.onDisk(damaged, 'k')).toEqual(await story.onDisk(other, 'k'));
+    expect(await story.get(damaged, 'k', 'one')).toBe('w');
+  });
+
+  test('is not healed from fewer others than would have met an acknowledged write', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [damaged = 0, down = 0, up = 0] = keepers;
+    await story.tamper(damaged, 'k', flip);
+    story.cluster.crash(story.node(down));
+    await expect(story.get(up, 'k')).rejects.toMatchObject({
+      replicas: expect.arrayContaining([
+        { node: `node${damaged}`, id: story.idOf(damaged), state: 'damaged' },
+      ]),
+    });
+    await story.pass(100);
+    expect(await story.onDisk(damaged, 'k')).toBe('damaged');
+  });
+
+  test('with no other replica to heal it is an error, never a wrong value', async () => {
+    const story = await Story.begin({ replicationFactor: 1 });
+    await story.put(1, 'k', 'v');
+    const { keepers } = await story.replicasOf('k');
+    await story.tamper(keepers[0] ?? 0, 'k', flip);
+    for (const level of ['one', 'quorum', 'all'] as const) {
+      await expect(story.get(1, 'k', level)).rejects.toMatchObject({ code: 'quorum_unavailable' });
+    }
+    await expect(story.put(1, 'k', 'w')).rejects.toMatchObject({ outcome: 'not_applied' });
+  });
+});
+
+describe('clocks', () => {
+  test('that are apart by less than the allowed skew change no order (failure mode 1)', async () => {
+    const story = await Story.begin();
+    story.node(1).clockFault.offsetMs = 4_000;
+    story.node(2).clockFault.offsetMs = -4_000;
+    await story.pass(3_000);
+    for (const [by, text] of [
+      [1, 'a'],
+      [2, 'b'],
+      [1, 'c'],
+      [2, 'd'],
+    ] as const) {
+      await story.put(by, 'k', text);
+      expect(await story.get(3, 'k')).toBe(text);
+    }
+  });
+
+  test('that are far off keep a node from coordinating writes, in either direction, and from nothing else', async () => {
+    for (const offsetMs of [3_600_000, -3_600_000]) {
+      const story = await Story.begin();
+      await story.put(2, 'k', 'v');
+      story.node(1).clockFault.offsetMs = offsetMs;
+      await story.pass(3_000);
+      await expect(story.put(1, 'k', 'w')).rejects.toMatchObject({
+        code: 'not_ready',
+        outcome: 'not_applied',
+        message: expect.stringMatching(/clock is 3600\.0 s/),
+      });
+      await expect(story.delete(1, 'k')).rejects.toMatchObject({ code: 'not_ready' });
+      expect(await story.get(1, 'k')).toBe('v');
+      for (const by of [2, 3, 4, 5]) await story.put(by, 'k', `by ${by}`);
+    }
+  });
+
+  test('cannot poison a key with a version far ahead, at any level (failure mode 5)', async () => {
+    for (const level of ['quorum', 'one'] as const) {
+      const story = await Story.begin();
+      await story.put(2, 'k', 'v');
+      story.node(1).clockFault.offsetMs = 10 * 365 * 86_400_000; // before anyone could notice
+      await expect(story.put(1, 'k', 'poison', level)).rejects.toThrow();
+      story.node(1).clockFault.offsetMs = 0;
+      await story.pass(3_000);
+      await story.put(3, 'k', 'fresh');
+      expect(await story.get(4, 'k')).toBe('fresh');
+    }
+  });
+});
+
+describe('a full disk', () => {
+  test('is announced before anything is sent: 507 and nothing applied; reads and deletes go on', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    for (const number of keepers.slice(0, 2)) story.node(number).disk.room = 'low';
+    await story.pass(3_000);
+    await expect(story.put(1, 'k', 'w')).rejects.toMatchObject({
+      code: 'storage_full',
+      statusCode: 507,
+      outcome: 'not_applied',
+    });
+    expect(await story.get(1, 'k')).toBe('v');
+    expect(await story.delete(1, 'k')).toBe(true);
+    for (const number of keepers) story.node(number).disk.room = 'ample';
+    await story.pass(3_000);
+    await story.put(1, 'k', 'w');
+    expect(await story.get(2, 'k')).toBe('w');
+  });
+
+  test("of one replica of three is in nobody's way", async () => {
+    const story = await Story.begin();
+    const { keepers } = await story.replicasOf('k');
+    story.node(keepers[0] ?? 0).disk.room = 'exhausted';
+    await story.pass(3_000);
+    expect(await story.put(1, 'k', 'v')).toMatchObject({ acknowledged: 2 });
+    expect(await story.get(2, 'k')).toBe('v');
+  });
+});
+
+describe('after a crash of all nodes at once', () => {
+  test('every acknowledged write is there', async () => {
+    const story = await Story.begin();
+    for (let key = 0; key < 20; key++) await story.put(1 + (key % 5), `key${key}`, `v${key}`);
+    for (const node of story.cluster.nodes) story.cluster.crash(node);
+    for (const node of story.cluster.nodes) story.cluster.start(node);
+    await story.until(() => story.cluster.ready);
+    for (let key = 0; key < 20; key++) {
+      expect(await story.get(1 + ((key + 2) % 5), `key${key}`)).toBe(`v${key}`);
+    }
+  });
+});
+
+type OnDisk = Awaited<ReturnType<Story['onDisk']>>;
+
+function bytesOf(record: OnDisk): Uint8Array {
+  if (record === undefined || record === 'damaged') throw new Error('no record there');
+  return record.bytes;
+}
+
+function versionOf(record: OnDisk): string {
+  if (record === undefined || record === 'damaged') throw new Error('no record there');
+  return record.version;
+}
+
+function flip(bytes: Uint8Array | undefined): Uint8Array {
+  const flipped = Uint8Array.from(bytes ?? []);
+  flipped[25] = (flipped[25] ?? 0) ^ 4;
+  return flipped;
+}
+
+function firstOf(story: Story): number {
+  return Number(story.cluster.running[0]?.name.slice('node'.length));
+}
+
+function otherOf(keepers: readonly number[], not: number): number {
+  return keepers.find((number) => number !== not) ?? 0;
+}

@@ -1,0 +1,19 @@
+import { describe, expect, test } from 'vitest';
+import { runSeed } from '../simulator/run-seed.ts';
+
+const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
+
+describe('five nodes on virtual time', () => {
+  test.each(SEEDS)('do the same twice under one seed (make simulate SEED=%i)', async (seed) => {
+    const first = await runSeed(seed);
+    const second = await runSeed(seed);
+    expect(second.hash).toBe(first.hash);
+    expect(first.succeeded).toBeGreaterThan(0);
+    expect(first.flaws).toEqual([]);
+  });
+
+  test('do something else under another seed', async () => {
+    const hashes = await Promise.all([runSeed(1), runSeed(2)].map(async (run) => (await run).hash));
+    expect(new Set(hashes).size).toBe(2);
+  });
+});

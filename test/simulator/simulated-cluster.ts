@@ -1,0 +1,168 @@
+import type { Config } from '../../src/config.ts';
+import type { Address } from '../../src/ids.ts';
+import { createNode, type QuorateNode } from '../../src/node.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
+import { type ClockFault, Life, simulatedClock } from './life.ts';
+import type { Scheduler } from './scheduler.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { type DiskPace, SimulatedDisk } from './simulated-disk.ts';
+import type { SimulatedNetwork } from './simulated-network.ts';
+import type { Trace } from './trace.ts';
+
+/** One node of the cluster: its disk outlives its process. */
+export interface SimulatedNode {
+  readonly name: string;
+  readonly address: Address;
+  readonly disk: SimulatedDisk;
+  readonly clockFault: ClockFault;
+  /** What differs from the cluster's settings at its next start. */
+  change: ConfigChange;
+  life: Life;
+  node: QuorateNode | undefined;
+  /** Why the last start failed. */
+  refusal: unknown;
+}
+
+export interface ClusterSettings {
+  readonly nodes: number;
+  readonly replicationFactor: number;
+  readonly partitionCount: number;
+  readonly diskPace: DiskPace;
+}
+
+/** Settings in which one node differs from the others. */
+export type ConfigChange = Partial<Config>;
+
+/** Real nodes (`createNode`) in one process, on virtual time. */
+export class SimulatedCluster {
+  readonly nodes: readonly SimulatedNode[];
+  readonly #seed: number;
+  readonly #scheduler: Scheduler;
+  readonly #network: SimulatedNetwork;
+  readonly #trace: Trace;
+  readonly #settings: ClusterSettings;
+  #lives = 0;
+
+  constructor(options: {
+    readonly seed: number;
+    readonly scheduler: Scheduler;
+    readonly network: SimulatedNetwork;
+    readonly trace: Trace;
+    readonly settings: ClusterSettings;
+  }) {
+    const { seed, scheduler, settings } = options;
+    this.#seed = seed;
+    this.#scheduler = scheduler;
+    this.#network = options.network;
+    this.#trace = options.trace;
+    this.#settings = settings;
+    this.nodes = Array.from({ length: settings.nodes }, (_, index) => {
+      const name = `node${index + 1}`;
+      const random = new SeededRandom(seed, `${name}/disk`);
+      return {
+        name,
+        address: `${name}:7400` as Address,
+        disk: new SimulatedDisk(scheduler, random, settings.diskPace),
+        clockFault: { offsetMs: 0, drift: 0 },
+        change: {},
+        life: new Life(),
+        node: undefined,
+        refusal: undefined,
+      };
+    });
+  }
+
+  /** Nodes that clients can talk to. */
+  get running(): readonly (SimulatedNode & { readonly node: QuorateNode })[] {
+    return this.nodes.filter(isRunning);
+  }
+
+  /** Every node belongs to the cluster and has met the others. */
+  get ready(): boolean {
+    const { running } = this;
+    return (
+      running.length === this.nodes.length &&
+      running.every(({ node }) => node.cluster.readiness().every((check) => check.ok))
+    );
+  }
+
+  /** Starts the process of a node on its disk. It runs when the scheduler does. */
+  start(node: SimulatedNode): void {
+    const life = new Life();
+    node.life = life;
+    const lifeName = `${node.name}/${this.#lives++}`;
+    const clock = simulatedClock(this.#scheduler, life, node.clockFault);
+    const created = createNode(this.#configOf(node), {
+      clock,
+      random: (purpose) => new SeededRandom(this.#seed, `${lifeName}/${purpose}`),
+      store: node.disk.open(life),
+      connect: (card) => {
+        const { name, address } = node;
+        return this.#network.connect({ name, address, life, clock, card });
+      },
+      address: () => node.address,
+      supervisor: {
+        fail: (reason) => {
+          this.#trace.line(this.#scheduler.nowMs, `${node.name} stops: ${reason}`);
+          this.crash(node);
+        },
+      },
+      log: logInto(this.#trace, this.#scheduler, node.name),
+      counters: new Counters(),
+    });
+    node.refusal = undefined;
+    created.then(
+      (running) => {
+        if (!life.ended) node.node = running;
+      },
+      (refusal: unknown) => {
+        node.refusal = refusal;
+      },
+    );
+  }
+
+  /** Ends the process of a node at once; what was not synced is lost. */
+  crash(node: SimulatedNode): void {
+    node.life.end();
+    node.node = undefined;
+    this.#trace.line(this.#scheduler.nowMs, `${node.name} crashes`);
+  }
+
+  #configOf(node: SimulatedNode): Config {
+    return {
+      nodeName: node.name,
+      clusterName: 'simulated',
+      host: '127.0.0.1',
+      port: 7400,
+      advertise: node.address,
+      seeds: this.nodes.map(({ address }) => address),
+      dataDir: '',
+      store: 'memory',
+      replicationFactor: this.#settings.replicationFactor,
+      replicationFactorGiven: true,
+      consistency: 'quorum',
+      partitionCount: this.#settings.partitionCount,
+      zone: 'default',
+      weight: 1,
+      maxValueBytes: 1024 * 1024,
+      maxInFlight: 1024,
+      maxSkewMs: 10_000,
+      requestTimeoutMs: 1_000,
+      clusterSecret: undefined,
+      logLevel: 'info',
+      shutdownTimeoutMs: 1_000,
+      ...node.change,
+    };
+  }
+}
+
+function isRunning(node: SimulatedNode): node is SimulatedNode & { readonly node: QuorateNode } {
+  return node.node !== undefined && !node.life.ended;
+}
+
+/** What a node logs is part of what happened. */
+function logInto(trace: Trace, scheduler: Scheduler, name: string) {
+  const write = (level: string) => (sentence: string) =>
+    trace.line(scheduler.nowMs, `${name} ${level}: ${sentence}`);
+  return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
+}

@@ -1,0 +1,191 @@
+import type { Address, NodeId } from '../../src/ids.ts';
+import type { NodeCard } from '../../src/node.ts';
+import {
+  decodeReply,
+  decodeRequest,
+  encodeReply,
+  encodeRequest,
+  FAILED,
+  type Outcome,
+} from '../../src/rpc/codec.ts';
+import type {
+  Handlers,
+  ReplyOf,
+  Request,
+  RequestContext,
+  RequestOf,
+  RequestType,
+} from '../../src/rpc/messages.ts';
+import type { AddressAnswer, Answer, CallOptions, Transport } from '../../src/rpc/transport.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
+import type { Life } from './life.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { Trace } from './trace.ts';
+
+export interface NetworkSettings {
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  /** Probability that a message, request or answer, is lost. */
+  readonly loss: number;
+}
+
+/** A node as the network sees it. */
+interface Endpoint {
+  readonly name: string;
+  readonly address: Address;
+  readonly life: Life;
+  readonly clock: Clock;
+  readonly card: NodeCard;
+  handlers: Handlers | undefined;
+}
+
+type Result = Outcome | 'timeout' | 'lost' | 'unreachable';
+
+/**
+ * What lies between the simulated nodes: delays, losses, and connections that break when a process
+ * ends. Every answer reaches its caller by an event of the scheduler, never directly.
+ */
+export class SimulatedNetwork {
+  readonly #scheduler: Scheduler;
+  readonly #random: SeededRandom;
+  readonly #trace: Trace;
+  readonly #endpoints = new Map<Address, Endpoint>();
+  settings: NetworkSettings;
+
+  constructor(options: {
+    readonly scheduler: Scheduler;
+    readonly random: SeededRandom;
+    readonly trace: Trace;
+    readonly settings: NetworkSettings;
+  }) {
+    this.#scheduler = options.scheduler;
+    this.#random = options.random;
+    this.#trace = options.trace;
+    this.settings = options.settings;
+  }
+
+  /** The transport of one life of a node. */
+  connect(options: Omit<Endpoint, 'handlers'>): Transport {
+    const own: Endpoint = { ...options, handlers: undefined };
+    this.#endpoints.set(own.address, own);
+    const book = new Map<NodeId, Address>();
+    return {
+      call: (to, request, callOptions) => this.#call(own, book, to, request, callOptions),
+      callAddress: (address, request, callOptions) =>
+        this.#callAddress(own, book, address, request, callOptions),
+      learnAddress: (node, address) => void book.set(node, address),
+      serve: (handlers) => {
+        own.handlers = handlers;
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async #call<Type extends RequestType>(
+    own: Endpoint,
+    book: ReadonlyMap<NodeId, Address>,
+    to: NodeId,
+    request: RequestOf<Type>,
+    options: CallOptions,
+  ): Promise<Answer<ReplyOf<Type>>> {
+    const address = book.get(to);
+    const peer = address === undefined ? undefined : this.#endpoints.get(address);
+    const known = peer?.card.identity.nodeId === to ? peer : undefined;
+    const result = await this.#exchange(own, known, request, options);
+    if (typeof result === 'string') return { ok: false, from: to, failure: result };
+    if (result.ok) return { ok: true, from: to, reply: result.reply as ReplyOf<Type> };
+    if ('failed' in result) return { ok: false, from: to, failure: 'failed' };
+    return { ok: false, from: to, failure: 'refused', refusal: result.refusal };
+  }
+
+  async #callAddress<Type extends RequestType>(
+    own: Endpoint,
+    book: Map<NodeId, Address>,
+    address: Address,
+    request: RequestOf<Type>,
+    options: CallOptions,
+  ): Promise<AddressAnswer<ReplyOf<Type>>> {
+    const peer = this.#endpoints.get(address);
+    const result = await this.#exchange(own, peer, request, options);
+    if (typeof result === 'string' || peer === undefined)
+      return { ok: false, reason: String(result) };
+    if (!result.ok)
+      return { ok: false, reason: 'failed' in result ? 'failed' : result.refusal.reason };
+    const from = peer.card.identity.nodeId;
+    book.set(from, address);
+    return { ok: true, from, reply: result.reply as ReplyOf<Type> };
+  }
+
+  #exchange(
+    own: Endpoint,
+    peer: Endpoint | undefined,
+    request: RequestOf<RequestType>,
+    options: CallOptions,
+  ): Promise<Result> {
+    return new Promise((resolve) => {
+      let over = false;
+      const end = (result: Result): void => {
+        if (over || own.life.ended) return;
+        over = true;
+        deadline.cancel();
+        resolve(result);
+      };
+      const deadline = this.#scheduler.after(options.timeoutMs, () => end('timeout'));
+      if (peer === undefined || peer.life.ended) {
+        this.#deliver(`${own.name} finds nobody for ${request.type}`, () => end('unreachable'));
+        return;
+      }
+      // The same bytes as on a socket, so that nodes share no object and every message is checked.
+      const message = encodeRequest(1, options.timeoutMs, request);
+      this.#send(`${own.name} > ${peer.name} ${request.type}`, () => {
+        if (peer.life.ended) {
+          this.#deliver(`${own.name} lost ${peer.name}`, () => end('lost'));
+          return;
+        }
+        void serve(own, peer, message).then((answer) => {
+          if (peer.life.ended) return;
+          this.#send(`${peer.name} > ${own.name} answers ${request.type}`, () => {
+            end(decodeReply(answer, () => request.type)?.outcome ?? FAILED);
+          });
+        });
+      });
+    });
+  }
+
+  #send(what: string, arrive: () => void): void {
+    if (this.#random.chance(this.settings.loss)) {
+      this.#trace.line(this.#scheduler.nowMs, `${what}: lost`);
+      return;
+    }
+    this.#deliver(what, arrive);
+  }
+
+  #deliver(what: string, arrive: () => void): void {
+    const { minDelayMs, maxDelayMs } = this.settings;
+    const delayMs = minDelayMs + this.#random.fraction() * (maxDelayMs - minDelayMs);
+    this.#scheduler.after(delayMs, () => {
+      this.#trace.line(this.#scheduler.nowMs, what);
+      arrive();
+    });
+  }
+}
+
+/** The receiver's half of an exchange; what it returns are the bytes of the answer. */
+async function serve(own: Endpoint, peer: Endpoint, message: Uint8Array): Promise<Uint8Array> {
+  const { id, remainingMs, request } = decodeRequest(message);
+  if (peer.handlers === undefined) {
+    return encodeReply(id, request.type, { ok: false, refusal: { reason: 'not_ready' } });
+  }
+  const context: RequestContext = {
+    from: own.card.identity.nodeId,
+    deadlineMs: peer.clock.monotonicMs() + remainingMs,
+  };
+  // The table pairs each request with its handler; TypeScript cannot follow that through the union.
+  const handler = peer.handlers[request.type] as (
+    request: Request,
+    context: RequestContext,
+  ) => Promise<Outcome<never>>;
+  const outcome = await handler(request, context).catch(() => FAILED);
+  return encodeReply(id, request.type, outcome);
+}

@@ -1,0 +1,165 @@
+import type { Key, NodeId } from '../../src/ids.ts';
+import type { QuorateNode } from '../../src/node.ts';
+import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import { recordKey } from '../../src/storage/keys.ts';
+import type { Record } from '../../src/version/record.ts';
+import { openSealed, type SealedRecord } from '../../src/version/record-codec.ts';
+import { Scheduler } from './scheduler.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { SimulatedCluster, type SimulatedNode } from './simulated-cluster.ts';
+import { SimulatedNetwork } from './simulated-network.ts';
+import { Trace } from './trace.ts';
+
+interface StoryOptions {
+  readonly nodes?: number;
+  readonly replicationFactor?: number;
+}
+
+/** A cluster for a written scenario: quick, without losses, moved on only as far as the test needs. */
+export class Story {
+  readonly scheduler = new Scheduler();
+  readonly trace = new Trace();
+  readonly network: SimulatedNetwork;
+  readonly cluster: SimulatedCluster;
+
+  private constructor(nodes: number, replicationFactor: number) {
+    const { scheduler, trace } = this;
+    this.network = new SimulatedNetwork({
+      scheduler,
+      random: new SeededRandom(1, 'network'),
+      trace,
+      settings: { minDelayMs: 0.5, maxDelayMs: 2, loss: 0 },
+    });
+    this.cluster = new SimulatedCluster({
+      seed: 1,
+      scheduler,
+      network: this.network,
+      trace,
+      settings: {
+        nodes,
+        replicationFactor,
+        partitionCount: 16,
+        diskPace: { maxReadMs: 0.5, maxSyncMs: 2 },
+      },
+    });
+  }
+
+  /** Nodes that were not started yet. */
+  static prepare(options: StoryOptions = {}): Story {
+    return new Story(options.nodes ?? 5, options.replicationFactor ?? 3);
+  }
+
+  /** A cluster whose nodes have all met. */
+  static async begin(options: StoryOptions = {}): Promise<Story> {
+    const story = Story.prepare(options);
+    for (const node of story.cluster.nodes) story.cluster.start(node);
+    await story.until(() => story.cluster.ready);
+    return story;
+  }
+
+  /** Moves virtual time on until `promise` is settled. */
+  async run<Result>(promise: Promise<Result>): Promise<Result> {
+    let settled = false;
+    const end = (): void => {
+      settled = true;
+    };
+    promise.then(end, end);
+    await this.until(() => settled);
+    return promise;
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    await this.scheduler.run(this.scheduler.nowMs + 60_000, holds);
+    if (!holds()) throw new Error(`not within a minute:\n${this.trace.last.slice(-20).join('\n')}`);
+  }
+
+  async pass(durationMs: number): Promise<void> {
+    await this.scheduler.run(this.scheduler.nowMs + durationMs);
+  }
+
+  node(number: number): SimulatedNode {
+    const node = this.cluster.nodes[number - 1];
+    if (node === undefined) throw new RangeError(`no node ${number}`);
+    return node;
+  }
+
+  /** The running node of that number. */
+  at(number: number): QuorateNode {
+    const { node } = this.node(number);
+    if (node === undefined) throw new Error(`node ${number} does not run`);
+    return node;
+  }
+
+  put(by: number, key: string, text: string, level: ConsistencyLevel = 'quorum') {
+    const value = Buffer.from(text);
+    const content = {
+      type: 'value',
+      value,
+      contentType: 'text/plain',
+      metadata: new Map(),
+    } as const;
+    return this.run(this.at(by).operations.put(key as Key, content, optionsOf(level)));
+  }
+
+  /** The text stored, or `undefined`. */
+  async get(by: number, key: string, level: ConsistencyLevel = 'quorum') {
+    return textOf(await this.run(this.at(by).operations.get(key as Key, optionsOf(level))));
+  }
+
+  delete(by: number, key: string, level: ConsistencyLevel = 'quorum') {
+    return this.run(this.at(by).operations.delete(key as Key, optionsOf(level)));
+  }
+
+  /** Numbers of the nodes that keep `key`, most preferred first, then of those that do not. */
+  async replicasOf(key: string): Promise<{ keepers: number[]; others: number[] }> {
+    const by = this.cluster.running[0]?.node;
+    if (by === undefined) throw new Error('no node runs');
+    const { replicas } = await this.run(by.operations.locate(key as Key, 1_000));
+    const keepers = replicas.map(({ node }) => Number(node.slice('node'.length)));
+    const all = this.cluster.nodes.map((_, index) => index + 1);
+    return { keepers, others: all.filter((number) => !keepers.includes(number)) };
+  }
+
+  /** What lies on a node's disk under `key`, whether the node runs or not. */
+  async onDisk(number: number, key: string): Promise<SealedRecord | 'damaged' | undefined> {
+    const bytes = await this.node(number).disk.durable.get(await this.#placeOf(key));
+    if (bytes === undefined) return undefined;
+    return openSealed(bytes) ?? 'damaged';
+  }
+
+  /** Changes what lies on a node's disk under `key`, behind its back. */
+  async tamper(
+    number: number,
+    key: string,
+    change: (bytes: Uint8Array | undefined) => Uint8Array | undefined,
+  ): Promise<void> {
+    const place = await this.#placeOf(key);
+    const { durable } = this.node(number).disk;
+    const changed = change(await durable.get(place));
+    await durable.batch([
+      changed === undefined
+        ? { type: 'delete', key: place }
+        : { type: 'put', key: place, value: changed },
+    ]);
+  }
+
+  async #placeOf(key: string): Promise<Uint8Array> {
+    const by = this.cluster.running[0]?.node;
+    if (by === undefined) throw new Error('no node runs');
+    const { partition } = await this.run(by.operations.locate(key as Key, 1_000));
+    return recordKey(partition, key as Key);
+  }
+
+  idOf(number: number): NodeId {
+    return this.at(number).identity.nodeId;
+  }
+}
+
+function optionsOf(consistency: ConsistencyLevel) {
+  return { consistency, timeoutMs: 1_000 };
+}
+
+function textOf(record: Record | undefined): string | undefined {
+  if (record?.content.type !== 'value') return undefined;
+  return Buffer.from(record.content.value).toString('utf8');
+}

@@ -1,0 +1,125 @@
+import type { OperationOptions, Operations } from '../../src/coordinator/operations.ts';
+import { ClientError } from '../../src/errors.ts';
+import type { Key } from '../../src/ids.ts';
+import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import { History, type Operation, type Result } from './history.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { SimulatedCluster } from './simulated-cluster.ts';
+import type { Trace } from './trace.ts';
+
+export interface WorkloadSettings {
+  readonly clients: number;
+  readonly keys: number;
+  /** Mean pause of a client between two operations, milliseconds. */
+  readonly meanPauseMs: number;
+  readonly level: ConsistencyLevel;
+  readonly untilMs: number;
+}
+
+export interface OperationTally {
+  succeeded: number;
+  failed: number;
+}
+
+/** Clients that put, get and delete a few keys through nodes picked at random, one operation at a time. */
+export class Workload {
+  readonly tally: OperationTally = { succeeded: 0, failed: 0 };
+  readonly history = new History();
+  readonly #cluster: SimulatedCluster;
+  readonly #scheduler: Scheduler;
+  readonly #random: SeededRandom;
+  readonly #trace: Trace;
+  readonly #settings: WorkloadSettings;
+  #values = 0;
+  #working = 0;
+
+  constructor(options: {
+    readonly cluster: SimulatedCluster;
+    readonly scheduler: Scheduler;
+    readonly random: SeededRandom;
+    readonly trace: Trace;
+    readonly settings: WorkloadSettings;
+  }) {
+    this.#cluster = options.cluster;
+    this.#scheduler = options.scheduler;
+    this.#random = options.random;
+    this.#trace = options.trace;
+    this.#settings = options.settings;
+  }
+
+  /** Whether a client still waits for an answer or will send something. */
+  get working(): boolean {
+    return this.#working > 0;
+  }
+
+  start(): void {
+    for (let client = 0; client < this.#settings.clients; client++) {
+      this.#working += 1;
+      this.#pause(client);
+    }
+  }
+
+  #pause(client: number): void {
+    const pauseMs = this.#random.fraction() * 2 * this.#settings.meanPauseMs;
+    if (this.#scheduler.nowMs + pauseMs > this.#settings.untilMs) {
+      this.#working -= 1;
+      return;
+    }
+    this.#scheduler.after(pauseMs, () => {
+      void this.#operate(client);
+    });
+  }
+
+  async #operate(client: number): Promise<void> {
+    const key = `key${this.#random.between(1, this.#settings.keys)}` as Key;
+    const node = this.#random.pick(this.#cluster.running);
+    const options = { consistency: this.#settings.level, timeoutMs: 1_000 };
+    const kind = this.#random.pick(['put', 'put', 'get', 'get', 'get', 'delete'] as const);
+    const text = `v${this.#values++}`;
+    const what = `client${client} ${kind} ${key} by ${node.name}`;
+    this.#trace.line(this.#scheduler.nowMs, `${what} begins`);
+    const operation = this.history.begin({
+      client,
+      coordinator: node.name,
+      key,
+      action: kind === 'put' ? { kind, value: text } : { kind },
+      startMs: this.#scheduler.nowMs,
+    });
+    try {
+      operation.result = await perform(node.node.operations, operation, options);
+      this.tally.succeeded += 1;
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error;
+      operation.result = { is: error.outcome === 'not_applied' ? 'not_applied' : 'unknown' };
+      this.tally.failed += 1;
+    }
+    operation.endMs = this.#scheduler.nowMs;
+    this.#trace.line(operation.endMs, `${what}: ${JSON.stringify(operation.result)}`);
+    this.#pause(client);
+  }
+}
+
+async function perform(
+  operations: Operations,
+  { key, action }: Operation,
+  options: OperationOptions,
+): Promise<Result> {
+  switch (action.kind) {
+    case 'put': {
+      const value = Buffer.from(action.value);
+      const metadata = new Map<string, string>();
+      const content = { type: 'value', value, contentType: 'text/plain', metadata } as const;
+      const { version } = await operations.put(key as Key, content, options);
+      return { is: 'ok', version };
+    }
+    case 'get': {
+      const record = await operations.get(key as Key, options);
+      if (record?.content.type !== 'value') return { is: 'ok', value: undefined };
+      const value = Buffer.from(record.content.value).toString();
+      return { is: 'ok', value, version: record.version };
+    }
+    case 'delete':
+      return { is: 'ok', found: await operations.delete(key as Key, options) };
+  }
+}
