@@ -29,7 +29,7 @@ export interface KeyRange {
  */
 export type Space = 'ample' | 'low' | 'exhausted';
 
-/** No batch of an adapter is larger; keys are at most this long. */
+/** Longer keys are refused by every adapter: the most that LMDB takes. */
 export const MAX_STORE_KEY_BYTES = 1_978;
 
 export interface Store {
