@@ -141,9 +141,9 @@ function refuseNotBuilt({ raw: { headers } }: FastifyRequest, names: readonly st
 const tags = ['values'];
 
 const VALUE_HEADERS = {
-  ETag: { schema: { type: 'string' }, description: 'The version, in quotes.' },
-  'Last-Modified': { schema: { type: 'string' }, description: 'When the version was drawn.' },
-  'Quorate-Meta-Name': { schema: { type: 'string' }, description: 'The pairs stored with it.' },
+  ETag: { type: 'string', description: 'The version, in quotes.' },
+  'Last-Modified': { type: 'string', description: 'When the version was drawn.' },
+  'Quorate-Meta-Name': { type: 'string', description: 'The pairs stored with it.' },
 } as const;
 
 const PUT_SCHEMA = {

@@ -61,7 +61,7 @@ export interface HttpServer {
   listen(host: string, port: number): Promise<{ readonly port: number }>;
   /** Serves what is in flight, then closes clients' connections; cuts them at the shutdown timeout. */
   drain(): Promise<void>;
-  /** Drains; resolves when the upgraded sockets are closed too, which their owner has to do. */
+  /** Drains, then closes the server. Upgraded sockets are left to their owner. */
   close(): Promise<void>;
 }
 
@@ -90,7 +90,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     ...TIMES,
     http: HTTP,
     logger: false,
-    return503OnClosing: false,
     genReqId: (request) => requestIds.of(request),
     frameworkErrors: (_error, request, reply) => refusals.sendBadUrl(request, reply),
     clientErrorHandler: (error, socket) => malformed.answer(error, socket),
@@ -124,6 +123,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   function begin(request: FastifyRequest, reply: FastifyReply, done: (flaw?: Error) => void): void {
     const { raw } = request;
+    if (connections.isBroken(raw.socket) && hasBody(raw) && !raw.complete) {
+      reply.hijack(); // it waited for its turn, and turned out broken: `malformed` answers it
+      return;
+    }
     reply.header('quorate-node', nodeName);
     reply.header('quorate-request-id', request.id);
     if (connections.draining) reply.header('connection', 'close');

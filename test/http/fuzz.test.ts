@@ -67,6 +67,10 @@ const bytes = fc
 
 test(`the server survives ${ROUNDS} rounds`, async () => {
   const { port, http, operations, log } = await listening({ maxValueBytes: 1_000 });
+  http.server.on('upgrade', (_request, socket) => {
+    const refusal = 'HTTP/1.1 426 Upgrade Required\r\nquorate-node: node1\r\n\r\n';
+    socket.end(refusal, () => socket.destroy()); // as the transport between nodes does
+  });
   let writes = 0;
   operations.before = () => {
     const verb = operations.asked.at(-1)?.verb;
@@ -74,12 +78,12 @@ test(`the server survives ${ROUNDS} rounds`, async () => {
   };
   await fc.assert(
     fc.asyncProperty(bytes, async (sent) => {
-      writes = 0;const t0=performance.now();
+      writes = 0;
       const client = new RawClient(port).send(sent);
       client.socket.end();
       await client.closed;
-      const t1=performance.now();await noConnections(http.server);const t2=performance.now(); if(t2-t0>300)console.log('SLOW',(t1-t0)|0,(t2-t1)|0,JSON.stringify(sent.toString('latin1')).slice(0,300),'=>',JSON.stringify(client.text.slice(0,15)));
-      const statuses = [...client.text.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) =>
+      await noConnections(http.server);
+      const statuses = [...client.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) =>
         Number(status),
       );
       for (const status of statuses) expect([500, 502]).not.toContain(status);

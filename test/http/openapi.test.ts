@@ -71,6 +71,9 @@ describe('the description', () => {
     expect(Object.keys(key?.['put']?.requestBody?.content ?? {})).toEqual(['*/*']);
     expect(Object.keys(key?.['get']?.responses['200']?.content ?? {})).toEqual(['*/*']);
     expect(key?.['get']?.requestBody).toBeUndefined();
+    expect(key?.['get']?.responses['200']).toMatchObject({
+      headers: { ETag: { schema: { type: 'string' } } },
+    });
   });
 
   test('lists every error code', async () => {

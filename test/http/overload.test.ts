@@ -235,6 +235,26 @@ describe('a slow client', () => {
   });
 });
 
+test('when too much waits for slow clients, the slowest are cut off and the others served', async () => {
+  const { port, http } = await listening({ maxValueBytes: 16 * 1024 * 1024 });
+  const url = `http://127.0.0.1:${port}/kv/big`;
+  const body = Buffer.alloc(16 * 1024 * 1024);
+  await fetch(url, { method: 'PUT', body });
+  const open = (): Promise<number> =>
+    new Promise((resolve) => http.server.getConnections((_error, count) => resolve(count)));
+  let most = 0;
+  for (let i = 0; i < 40; i++) {
+    const client = new RawClient(port);
+    client.socket.pause();
+    client.send('GET /kv/big HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect((await fetch(url, { method: 'HEAD' })).status).toBe(200);
+    most = Math.max(most, await open());
+  }
+  expect(most).toBeGreaterThan(10);
+  expect(await open()).toBeLessThan(35);
+  expect((await (await fetch(url)).arrayBuffer()).byteLength).toBe(body.length);
+});
+
 /** Another thread, so that what is measured is the server's own delay. */
 const CLIENT = `
   const { request } = require('node:http');

@@ -184,9 +184,14 @@ test.each(['GET', 'DELETE'])(
   'a %s takes no effect when its body turns out broken',
   async (method) => {
     const { port, operations } = await listening();
-    const client = new RawClient(port).send(
-      `${method} /kv/k HTTP/1.1\r\nHost: x\r\n${CHUNKED}\r\n`,
+    const head = `${method} /kv/k HTTP/1.1\r\nHost: x\r\n${CHUNKED}`;
+    const earlier = 'OPTIONS /kv/k HTTP/1.1\r\nHost: x\r\n\r\n';
+    const behind = new RawClient(port).send(
+      `${earlier}${head}Expect: 100-continue\r\n\r\nnonsense`,
     );
+    expect((await behind.answers(2)).map(({ status }) => status)).toEqual([405, 400]);
+
+    const client = new RawClient(port).send(`${head}\r\n`);
     client.send('3\r\nabc\r\n');
     client.send('nonsense\r\n');
     expect((await client.answer()).status).toBe(400);
