@@ -161,7 +161,7 @@ export const SETTINGS: Settings = {
     placeholder: 'duration',
     fallback: '10s',
     help: 'how far a clock may be from its peers before the node stops coordinating writes',
-    parse: duration(100, 3_600_000),
+    parse: duration(1_000, 3_600_000),
   },
   requestTimeoutMs: {
     env: 'QUORATE_REQUEST_TIMEOUT',

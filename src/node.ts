@@ -82,9 +82,19 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     clock,
     random: random('membership'),
     log,
+    hybridMs: () => versions.latestMs,
   });
 
-  const replicaSide = new ReplicaSide({ self, membership, replica, maxSkewMs, counters, log });
+  const replicaSide = new ReplicaSide({
+    self,
+    membership,
+    replica,
+    versions,
+    clock,
+    maxSkewMs,
+    counters,
+    log,
+  });
   const replicas = new ReplicaCaller({ self, local: replicaSide.handlers, transport, clock, log });
   const operations = new Coordinator({
     self,

@@ -2,7 +2,7 @@
  * What the verbs share: the ports, one request's view of the ring and its deadline, and what is
  * remembered of each replica for the error that a client may get.
  */
-import { ClientError, type ReplicaReport, type ReplicaState } from '../errors.ts';
+import type { ClientError, ReplicaReport, ReplicaState } from '../errors.ts';
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
@@ -26,12 +26,31 @@ export interface CoordinatorPorts {
   readonly maxSkewMs: number;
 }
 
-/** Rings that one request may go through; more changes than that within a deadline are not sound. */
-const MAX_RINGS = 8;
-
 /** A newer ring is in force: reads and phase 1 start again with it. */
 export class RingChangedError extends Error {
   override readonly name = 'RingChangedError';
+}
+
+/** Too few replicas answered, and some of them because their copy is damaged: healing may help. */
+export class DamagedCopiesError extends Error {
+  override readonly name = 'DamagedCopiesError';
+  readonly attempt: Attempt;
+  readonly damaged: readonly NodeId[];
+  /** What the client is told when healing is not possible. */
+  override readonly cause: ClientError;
+
+  constructor(attempt: Attempt, damaged: readonly NodeId[], cause: ClientError) {
+    super('too few copies are sound', { cause });
+    this.attempt = attempt;
+    this.damaged = damaged;
+    this.cause = cause;
+  }
+}
+
+/** `error`, or what leads to healing first where damaged copies are among its reasons. */
+export function damagedOr(attempt: Attempt, error: ClientError): Error {
+  const damaged = attempt.nodes.filter((node) => attempt.stateOf(node) === 'damaged');
+  return damaged.length === 0 ? error : new DamagedCopiesError(attempt, damaged, error);
 }
 
 /** One try of a request under one ring. */
@@ -79,13 +98,21 @@ export class Attempt {
     return new Gather(nodes, call, clock, timeoutMs);
   }
 
+  /** What `work` resolves to; `undefined` when the client's time is up before. */
+  within<Result>(work: Promise<Result>): Promise<Result | undefined> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#ports.clock.schedule(this.remainingMs, () => resolve(undefined));
+      work.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
   /** Remembers how a replica stands, and takes the ring of one that refused for its epoch. */
   async note(answer: Answer<unknown>): Promise<void> {
     this.#states.set(answer.from, stateOf(answer));
     if (answer.ok || answer.failure !== 'refused') return;
     const { refusal } = answer;
     if (refusal.reason === 'stale_epoch' && refusal.ring !== undefined) {
-      await this.#ports.membership.adopt(refusal.ring);
+      await this.within(this.#ports.membership.adopt(refusal.ring));
     }
   }
 
@@ -118,37 +145,6 @@ export class Attempt {
     );
     return troubled.map(({ node, state }) => `${node} ${STATE_WORDS[state]}`).join(', ');
   }
-}
-
-/**
- * Runs `attempt` under the ring in force, again when a newer ring came up meanwhile.
- * @throws ClientError
- */
-export async function underCurrentRing<Result>(
-  ports: CoordinatorPorts,
-  key: Key,
-  timeoutMs: number,
-  attempt: (attempt: Attempt) => Promise<Result>,
-): Promise<Result> {
-  const deadlineMs = ports.clock.monotonicMs() + timeoutMs;
-  for (let tries = 0; tries < MAX_RINGS; tries++) {
-    const ring = ports.membership.ring;
-    if (ring === undefined) {
-      throw new ClientError(
-        'not_ready',
-        'this node does not belong to a cluster yet; /readyz says what it waits for',
-        { outcome: 'not_applied' },
-      );
-    }
-    try {
-      return await attempt(new Attempt(ports, ring, key, deadlineMs));
-    } catch (error) {
-      if (!(error instanceof RingChangedError)) throw error;
-    }
-  }
-  throw new ClientError('not_ready', 'the ring keeps changing; try again in a moment', {
-    outcome: 'not_applied',
-  });
 }
 
 /** How a replica's answer reads in a report. */

@@ -7,6 +7,13 @@ import type { CoordinatorPorts } from './attempt.ts';
  * @throws ClientError
  */
 export function refuseWhenClockIsOff({ membership, maxSkewMs }: CoordinatorPorts): void {
+  if (!membership.clockCompared) {
+    throw new ClientError(
+      'not_ready',
+      'this node has just started and has not compared its clock with its peers yet; try again in a moment',
+      { outcome: 'not_applied' },
+    );
+  }
   const skewMs = membership.skewMs();
   if (Math.abs(skewMs) <= maxSkewMs) return;
   const seconds = (Math.abs(skewMs) / 1000).toFixed(1);

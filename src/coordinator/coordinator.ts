@@ -1,4 +1,5 @@
 import type { Key } from '../ids.ts';
+import { invariant } from '../invariant.ts';
 import type { Record } from '../version/record.ts';
 import { decodeRecord } from '../version/record-codec.ts';
 import type { CoordinatorPorts } from './attempt.ts';
@@ -9,9 +10,6 @@ import type { KeyLocation, OperationOptions, Operations, PutResult, Value } from
 import { put } from './put.ts';
 import { Repairs } from './repairs.ts';
 
-/** A background repair may take this long, milliseconds. */
-const REPAIR_TIMEOUT_MS = 10_000;
-
 /** The verbs of this node's coordinator, one file each. */
 export class Coordinator implements Operations {
   readonly #ports: CoordinatorPorts;
@@ -19,9 +17,7 @@ export class Coordinator implements Operations {
 
   constructor(ports: CoordinatorPorts) {
     this.#ports = ports;
-    this.#repairs = new Repairs(ports, (key) =>
-      get(ports, this.#repairs, key, { consistency: 'quorum', timeoutMs: REPAIR_TIMEOUT_MS }),
-    );
+    this.#repairs = new Repairs(ports);
   }
 
   put(key: Key, value: Value, options: OperationOptions): Promise<PutResult> {
@@ -31,7 +27,9 @@ export class Coordinator implements Operations {
   async get(key: Key, options: OperationOptions): Promise<Record | undefined> {
     const sealed = await get(this.#ports, this.#repairs, key, options);
     if (sealed === undefined || sealed.tombstone) return undefined;
-    return decodeRecord(sealed);
+    const record = decodeRecord(sealed);
+    invariant(record !== undefined, 'a record whose checksum is right and whose inside adds up');
+    return record;
   }
 
   delete(key: Key, options: OperationOptions): Promise<boolean> {

@@ -1,8 +1,9 @@
 import type { Key } from '../ids.ts';
 import type { Replies } from '../rpc/messages.ts';
 import type { Answer } from '../rpc/transport.ts';
-import { type CoordinatorPorts, stateOf, underCurrentRing } from './attempt.ts';
+import { type CoordinatorPorts, stateOf } from './attempt.ts';
 import type { KeyLocation, KeyReplica } from './operations.ts';
+import { underCurrentRing } from './under-current-ring.ts';
 
 /** Where a key lives, and what each replica says that it holds of it. @throws ClientError */
 export function locate(ports: CoordinatorPorts, key: Key, timeoutMs: number): Promise<KeyLocation> {

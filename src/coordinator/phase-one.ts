@@ -1,10 +1,10 @@
-import { ClientError } from '../errors.ts';
+import { ClientError, type ReplicaState } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import { type ConsistencyLevel, requiredAnswers } from '../quorum/consistency-level.ts';
 import { ReadQuorum } from '../quorum/read-quorum.ts';
 import type { Pressure } from '../rpc/messages.ts';
 import type { Version } from '../version/version.ts';
-import { type Attempt, RingChangedError } from './attempt.ts';
+import { type Attempt, damagedOr, RingChangedError } from './attempt.ts';
 
 export interface Asked {
   /** The highest version that a quorum of the replicas holds; `undefined`: nothing. */
@@ -43,7 +43,7 @@ export async function askVersions(attempt: Attempt): Promise<Asked> {
   }
 
   if (quorum.verdict !== 'met') {
-    throw new ClientError(
+    const unavailable = new ClientError(
       'quorum_unavailable',
       `only ${quorum.answered} of the ${quorum.required} replicas needed answered: ${attempt.troubles}. ` +
         'Nothing was written; start the missing nodes, or write with consistency=one',
@@ -54,6 +54,7 @@ export async function askVersions(attempt: Attempt): Promise<Asked> {
         replicas: attempt.report,
       },
     );
+    throw damagedOr(attempt, unavailable);
   }
   const { newest, settled } = quorum;
   const exists = newest !== undefined && !tombstones.has(newest);
@@ -61,11 +62,19 @@ export async function askVersions(attempt: Attempt): Promise<Asked> {
 }
 
 /**
- * Refuses a new value before anything is sent when replicas that announced "full" or "overloaded"
- * leave too few others. @throws ClientError
+ * Refuses a write before anything is sent when replicas that announced that they would not take it
+ * leave too few others. A tombstone is taken where only new values are refused. @throws ClientError
  */
-export function refuseUnderPressure(attempt: Attempt, asked: Asked, level: ConsistencyLevel): void {
-  const { pressed } = asked;
+export function refuseUnderPressure(
+  attempt: Attempt,
+  asked: Asked,
+  level: ConsistencyLevel,
+  kind: 'value' | 'tombstone',
+): void {
+  const pressed = new Map(asked.pressed);
+  for (const [node, pressure] of pressed) {
+    if (kind === 'tombstone' && pressure === 'full') pressed.delete(node);
+  }
   const starved = attempt.sets.some((set) => {
     const open = set.filter((node) => !pressed.has(node)).length;
     return open < requiredAnswers(level, set.length);
@@ -74,10 +83,10 @@ export function refuseUnderPressure(attempt: Attempt, asked: Asked, level: Consi
   const names = [...pressed.keys()].map((node) => attempt.nameOf(node));
   const replicas = attempt.report.map((report) => ({
     ...report,
-    state: pressed.get(report.id) ?? report.state,
+    state: statePressed(pressed.get(report.id)) ?? report.state,
   }));
   const details = { outcome: 'not_applied', acknowledged: 0, replicas } as const;
-  if ([...pressed.values()].includes('full')) {
+  if ([...pressed.values()].some((pressure) => pressure !== 'overloaded')) {
     throw new ClientError(
       'storage_full',
       `too few replicas have room: the disk of ${names.join(', ')} is nearly full. ` +
@@ -90,4 +99,8 @@ export function refuseUnderPressure(attempt: Attempt, asked: Asked, level: Consi
     `too few replicas take writes now: ${names.join(', ')} has too much to do. Nothing was written; try again`,
     details,
   );
+}
+
+function statePressed(pressure: Exclude<Pressure, 'none'> | undefined): ReplicaState | undefined {
+  return pressure === 'exhausted' ? 'full' : pressure;
 }

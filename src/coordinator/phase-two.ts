@@ -73,7 +73,7 @@ async function sendOnce(
       doubtful ||= answer.failure !== 'refused' && answer.failure !== 'unreachable';
       quorum.fail(answer.from);
     }
-    if (quorum.verdict !== 'pending') break;
+    if (quorum.verdict !== 'pending' || attempt.overtaken) break;
   }
   doubtful ||= quorum.acknowledged > 0 || heard < nodes.length;
   return { answers, quorum, doubtful };

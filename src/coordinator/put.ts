@@ -1,12 +1,15 @@
 import type { Key } from '../ids.ts';
 import { sealRecord } from '../version/record-codec.ts';
 import type { Version } from '../version/version.ts';
-import { type Attempt, type CoordinatorPorts, underCurrentRing } from './attempt.ts';
+import type { Attempt, CoordinatorPorts } from './attempt.ts';
 import { refuseWhenClockIsOff } from './clock-gate.ts';
+import { drawVersion, isFarAhead } from './draw-version.ts';
+import { getUnder } from './get.ts';
 import type { OperationOptions, PutResult, Value } from './operations.ts';
 import { askVersions, refuseUnderPressure } from './phase-one.ts';
 import { storeRecord } from './phase-two.ts';
 import type { Repairs } from './repairs.ts';
+import { underCurrentRing } from './under-current-ring.ts';
 
 /**
  * Stores a value: ask a quorum for the versions held, draw one above all of them, send the record to
@@ -25,8 +28,12 @@ export async function put(
     if (options.consistency === 'one') return putOne(ports, repairs, attempt, value);
 
     const asked = await askVersions(attempt);
-    refuseUnderPressure(attempt, asked, options.consistency);
-    const version = await ports.versions.draw(asked.newest);
+    refuseUnderPressure(attempt, asked, options.consistency, 'value');
+    if (asked.newest !== undefined && !asked.settled && isFarAhead(ports, asked.newest)) {
+      // Replicas only follow a version far ahead that they hold; a read brings it to a quorum.
+      await getUnder(ports, repairs, attempt, 'quorum');
+    }
+    const version = await drawVersion(ports, attempt, asked.newest);
     const record = sealRecord({ key, version, content: value });
     const stored = await storeRecord(ports, repairs, attempt, record, options.consistency);
     return { version, created: !asked.exists, ...stored };
@@ -44,24 +51,18 @@ async function putOne(
   value: Value,
 ): Promise<PutResult> {
   const own = await ownCopy(ports, attempt);
-  const version = await ports.versions.draw(own?.version);
+  const version = await drawVersion(ports, attempt, own?.version);
   const record = sealRecord({ key: attempt.key, version, content: value });
   const stored = await storeRecord(ports, repairs, attempt, record, 'one');
   return { version, created: own === undefined || own.tombstone, ...stored };
 }
 
 /** What this node itself holds of the key, when it is one of its replicas and can tell. */
-async function ownCopy(ports: CoordinatorPorts, attempt: Attempt): Promise<OwnCopy | undefined> {
-  const { self, replicas } = ports;
+async function ownCopy({ self }: CoordinatorPorts, attempt: Attempt): Promise<OwnCopy | undefined> {
   if (!attempt.nodes.includes(self)) return undefined;
   const request = { type: 'replica.version', epoch: attempt.ring.epoch, key: attempt.key } as const;
-  const answer = await replicas.call<'replica.version'>(
-    self,
-    request,
-    attempt.remainingMs,
-    'client',
-  );
-  if (!answer.ok || answer.reply.version === undefined) return undefined;
+  const [answer] = await attempt.gather<'replica.version'>([self], () => request).rest();
+  if (!answer?.ok || answer.reply.version === undefined) return undefined;
   return { version: answer.reply.version, tombstone: answer.reply.tombstone };
 }
 

@@ -6,6 +6,7 @@ import type { Epoch, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
 import { quorumOf } from '../quorum/consistency-level.ts';
 import type { Replica } from '../replica/replica.ts';
+import type { VersionClock } from '../replica/version-clock.ts';
 import type { Ring } from '../ring/ring.ts';
 import { encodeRing } from '../ring/ring-codec.ts';
 import type {
@@ -16,6 +17,7 @@ import type {
   RequestOf,
   Served,
 } from '../rpc/messages.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { StoreFullError } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -35,6 +37,8 @@ export class ReplicaSide {
   readonly #self: NodeId;
   readonly #membership: Membership;
   readonly #replica: Replica;
+  readonly #versions: VersionClock;
+  readonly #clock: Clock;
   readonly #maxSkewMs: number;
   readonly #counters: Counters;
   readonly #log: Log;
@@ -51,6 +55,8 @@ export class ReplicaSide {
     readonly self: NodeId;
     readonly membership: Membership;
     readonly replica: Replica;
+    readonly versions: VersionClock;
+    readonly clock: Clock;
     readonly maxSkewMs: number;
     readonly counters: Counters;
     readonly log: Log;
@@ -58,6 +64,8 @@ export class ReplicaSide {
     this.#self = options.self;
     this.#membership = options.membership;
     this.#replica = options.replica;
+    this.#versions = options.versions;
+    this.#clock = options.clock;
     this.#maxSkewMs = options.maxSkewMs;
     this.#counters = options.counters;
     this.#log = options.log;
@@ -67,7 +75,7 @@ export class ReplicaSide {
     { epoch, key }: RequestOf<'replica.version'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.version']> {
-    const checked = await this.#checkEpoch(epoch, context.from);
+    const checked = await this.#check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(key);
     if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
@@ -85,7 +93,7 @@ export class ReplicaSide {
     { epoch, key }: RequestOf<'replica.read'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.read']> {
-    const checked = await this.#checkEpoch(epoch, context.from);
+    const checked = await this.#check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(key);
     if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
@@ -98,7 +106,7 @@ export class ReplicaSide {
     { epoch, record: bytes }: RequestOf<'replica.write'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.write']> {
-    const checked = await this.#checkEpoch(epoch, context.from);
+    const checked = await this.#check(epoch, context);
     if (!checked.ok) return checked;
     const record = openSealed(bytes);
     if (record === undefined) return refused('damaged');
@@ -107,7 +115,15 @@ export class ReplicaSide {
     if (this.#replica.space === 'exhausted') return refused('full');
     if (this.#replica.space === 'low' && !record.tombstone) return refused('full');
     if (this.#replica.overloaded) return refused('overloaded');
-    if (await this.#isTooFarAhead(partition, record)) return refused('clock_skew');
+    if (physicalOf(record.version) <= this.#membership.latestMs() + this.#allowanceMs) {
+      this.#versions.observe(record.version);
+    } else if (!(await this.#followsItsKey(partition, record))) {
+      this.#counters.add('versions_too_far_ahead_total');
+      this.#log.error('a version far ahead of all clocks here was refused; check the clocks', {
+        version: record.version,
+      });
+      return refused('clock_skew');
+    }
     return this.#apply(partition, record);
   }
 
@@ -116,7 +132,7 @@ export class ReplicaSide {
     { epoch, record: bytes }: RequestOf<'replica.repair'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.repair']> {
-    const checked = await this.#checkEpoch(epoch, context.from);
+    const checked = await this.#check(epoch, context);
     if (!checked.ok) return checked;
     const record = openSealed(bytes);
     if (record === undefined) return refused('damaged');
@@ -130,7 +146,7 @@ export class ReplicaSide {
     { epoch, key, record: bytes, sources }: RequestOf<'replica.heal'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.heal']> {
-    const checked = await this.#checkEpoch(epoch, context.from);
+    const checked = await this.#check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(key);
     if (!isEnoughToHeal(checked.ring, partition, this.#self, sources)) return refused('not_ready');
@@ -159,37 +175,44 @@ export class ReplicaSide {
     }
   }
 
-  /** Epochs travel on every message: an older one is refused, a newer one is taken first. */
-  async #checkEpoch(epoch: Epoch, from: NodeId): Promise<Checked> {
+  /**
+   * Epochs travel on every message: an older one is refused, a newer one is taken first. Work past its
+   * deadline is dropped: nobody waits for it.
+   */
+  async #check(epoch: Epoch, { from, deadlineMs }: RequestContext): Promise<Checked> {
     const held = this.#membership.ring;
     if (held !== undefined && held.epoch > epoch) {
       return { ok: false, refusal: { reason: 'stale_epoch', ring: encodeRing(held) } };
     }
     if (held === undefined || held.epoch < epoch) await this.#membership.catchUp(from);
+    if (this.#clock.monotonicMs() >= deadlineMs) {
+      this.#counters.add('peer_requests_expired_total');
+      return refused('expired');
+    }
     const ring = this.#membership.ring;
     if (ring === undefined || ring.epoch !== epoch) return refused('not_ready');
     return { ok: true, ring };
   }
 
   #pressure(): Pressure {
-    if (this.#replica.space !== 'ample') return 'full';
+    if (this.#replica.space === 'exhausted') return 'exhausted';
+    if (this.#replica.space === 'low') return 'full';
     return this.#replica.overloaded ? 'overloaded' : 'none';
   }
 
   /**
-   * A version from a clock that is far ahead would keep later writes from winning (failure mode 5).
-   * A key that holds such a version already stays writable.
+   * How far a version may be ahead of the time that is known here. One from a clock that is further
+   * ahead would keep later writes from winning (failure mode 5).
    */
-  async #isTooFarAhead(partition: Partition, { key, version }: SealedRecord): Promise<boolean> {
-    const physicalMs = physicalOf(version);
-    if (physicalMs <= this.#membership.latestWallMs() + 2 * this.#maxSkewMs) return false;
+  get #allowanceMs(): number {
+    return 2 * this.#maxSkewMs;
+  }
+
+  /** A key that holds a version far ahead already, here, stays writable. */
+  async #followsItsKey(partition: Partition, { key, version }: SealedRecord): Promise<boolean> {
     const held = await this.#replica.read(partition, key);
-    if (held.state === 'record' && physicalOf(held.record.version) >= physicalMs) return false;
-    this.#counters.add('versions_too_far_ahead_total');
-    this.#log.error('a version far ahead of all clocks here was refused; check the clocks', {
-      version,
-    });
-    return true;
+    if (held.state !== 'record') return false;
+    return physicalOf(version) <= physicalOf(held.record.version) + this.#allowanceMs;
   }
 }
 

@@ -114,6 +114,9 @@ export class ClusterStatusReader implements ClusterView {
   }
 
   #clockCheck(): ReadinessCheck {
+    if (!this.#membership.clockCompared) {
+      return { name: 'clock', ok: false, detail: 'not yet compared with those of the peers' };
+    }
     const skewMs = this.#membership.skewMs();
     const ok = Math.abs(skewMs) <= this.#maxSkewMs;
     const detail = `${(skewMs / 1000).toFixed(1)} s from the median of the peers`;

@@ -144,13 +144,11 @@ export class Founding {
     });
     if (proposed.state !== 'chosen') {
       this.#seenBallot = proposed.seen;
-      return;
-    }
-    const ring = decodeRing(proposed.ring);
-    if (ring?.member(identity.nodeId) === undefined) {
-      this.#waitingFor =
-        'the founders agreed on a ring with a node that has lost its data directory since; ' +
-        'bring that directory back, or empty the directories of all founders (nothing was stored yet)';
+      if (proposed.ring !== undefined && !listsAll(proposed.ring, nodes)) {
+        this.#waitingFor =
+          'the founders agreed on a ring with a node that has lost its data directory since; bring that ' +
+          'directory back, or empty the directories of all founders (nothing was stored yet)';
+      }
       return;
     }
     await rings.adopt(proposed.ring);
@@ -184,6 +182,12 @@ export class Founding {
       founders: members,
     });
   }
+}
+
+/** Whether a ring that was accepted in an earlier round has all of the founders that are here. */
+function listsAll(encoded: Uint8Array, nodes: readonly NodeId[]): boolean {
+  const ring = decodeRing(encoded);
+  return nodes.every((node) => ring?.member(node) !== undefined);
 }
 
 interface FoundingOptions {

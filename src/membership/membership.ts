@@ -40,6 +40,8 @@ export interface MembershipOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** This node's hybrid clock, milliseconds: what it drew or accepted, which never goes back. */
+  readonly hybridMs: () => number;
 }
 
 export class Membership {
@@ -51,6 +53,7 @@ export class Membership {
   readonly #clocks: PeerClocks;
   readonly #founding: Founding;
   readonly #watch: PeerWatch;
+  readonly #hybridMs: () => number;
 
   private constructor(options: MembershipOptions, rings: RingHolder, acceptor: RingAcceptor) {
     const { identity, terms, transport, clock, random, log } = options;
@@ -59,6 +62,7 @@ export class Membership {
     this.#rings = rings;
     this.#transport = transport;
     this.#clocks = new PeerClocks(clock);
+    this.#hybridMs = options.hybridMs;
     const shared = { identity, terms, rings, transport, clock, random, log };
     this.#founding = new Founding(shared);
     this.#watch = new PeerWatch({
@@ -71,7 +75,7 @@ export class Membership {
       'membership.ping': async ({ epoch }, { from }) => {
         if (epoch > (rings.ring?.epoch ?? 0)) await this.catchUp(from);
         const reply = { epoch: rings.ring?.epoch ?? 0, wallMs: clock.wallMs() } as const;
-        return { ok: true, reply };
+        return { ok: true, reply: { ...reply, hybridMs: options.hybridMs() } };
       },
       'membership.ring': async () => ({ ok: true, reply: { ring: rings.encoded } }),
       'membership.introduce': async () => ({ ok: true, reply: this.#founding.introduction }),
@@ -153,9 +157,17 @@ export class Membership {
     return this.#clocks.skewMs();
   }
 
-  /** The later of the own wall clock and the peers' median, milliseconds. */
-  latestWallMs(): number {
-    return this.#clocks.latestMs();
+  /** The time that no sound version is far beyond, milliseconds. */
+  latestMs(): number {
+    return Math.max(this.#clocks.latestMs(), this.#hybridMs());
+  }
+
+  /**
+   * Whether the own clock could be compared since the start: a peer's was read, or all were asked and
+   * none answered.
+   */
+  get clockCompared(): boolean {
+    return this.#clocks.known || this.#watch.triedAll;
   }
 
   /** Asks the listed addresses again who lives there: a member may have come back with another one. */

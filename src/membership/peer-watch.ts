@@ -34,6 +34,7 @@ export class PeerWatch {
   readonly #startedMs: number;
   readonly #loop: Loop;
   #metMajority = false;
+  #triedAll = false;
 
   constructor(options: {
     readonly self: NodeId;
@@ -100,8 +101,15 @@ export class PeerWatch {
     return members.map((member) => member.id).filter((id) => id !== this.#self);
   }
 
+  /** Whether every other member was asked at least once since this node started. */
+  get triedAll(): boolean {
+    return this.#triedAll || this.#others().length === 0;
+  }
+
   async #round(): Promise<void> {
+    if (this.#rings.ring === undefined) return;
     await Promise.all(this.#others().map((member) => this.#ping(member)));
+    this.#triedAll = true;
   }
 
   async #ping(member: NodeId): Promise<void> {
@@ -115,7 +123,7 @@ export class PeerWatch {
     const before = this.state(member);
     if (answer.ok) {
       this.#watched.set(member, { lastAnswerMs: receivedMs, failing: false });
-      this.#clocks.record(member, answer.reply.wallMs, sentMs, receivedMs);
+      this.#clocks.record(member, answer.reply, sentMs, receivedMs);
     } else {
       const lastAnswerMs = this.#watched.get(member)?.lastAnswerMs ?? this.#startedMs;
       this.#watched.set(member, { lastAnswerMs, failing: true });

@@ -12,8 +12,11 @@ const CALL_TIMEOUT_MS = 2_000;
 
 export type Proposed =
   | { readonly state: 'chosen'; readonly ring: Uint8Array }
-  /** Another proposer was faster, or somebody did not answer: try again, above `seen`. */
-  | { readonly state: 'undecided'; readonly seen: Ballot };
+  /**
+   * Another proposer was faster, or somebody did not answer or agree: try again, above `seen`. `ring`
+   * is what this round asked to accept, if it came so far.
+   */
+  | { readonly state: 'undecided'; readonly seen: Ballot; readonly ring: Uint8Array | undefined };
 
 export interface RingProposalOptions {
   readonly self: NodeId;
@@ -49,7 +52,7 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
     verdict = round.promise(answer.from, answer.ok ? promiseOf(answer.reply) : undefined);
     if (verdict !== 'preparing') break;
   }
-  if (verdict !== 'accepting') return { state: 'undecided', seen: round.seen };
+  if (verdict !== 'accepting') return { state: 'undecided', seen: round.seen, ring: undefined };
 
   const { value: ring } = round;
   const acceptances = new Gather(
@@ -69,7 +72,7 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
   }
   return verdict === 'chosen'
     ? { state: 'chosen', ring }
-    : { state: 'undecided', seen: round.seen };
+    : { state: 'undecided', seen: round.seen, ring };
 }
 
 /** Whoever holds the ring of this epoch, or a later one, answers with it: it was decided before. */

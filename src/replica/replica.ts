@@ -58,9 +58,9 @@ export class Replica {
     this.#log = options.log;
   }
 
-  /** Values kept, over all partitions. */
+  /** Values kept, over all partitions. Off by one for each healed copy whose kind was misread. */
   get values(): number {
-    return this.#counts.values;
+    return Math.max(0, this.#counts.values);
   }
 
   get overloaded(): boolean {

@@ -3,52 +3,79 @@ import type { Clock } from '../runtime/clock.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
 import type { Store } from '../storage/store.ts';
 import { HybridLogicalClock } from '../version/hybrid-logical-clock.ts';
-import type { Version } from '../version/version.ts';
+import { physicalOf, type Version } from '../version/version.ts';
 
 /**
  * How far ahead of use the bound is persisted, milliseconds: one sync a second while versions are
  * drawn. After a restart the clock continues from the bound, so a crash may leave it this far ahead
- * of the wall clock; far less than any allowed skew.
+ * of the wall clock, no more than the least `QUORATE_MAX_SKEW`.
  */
 const AHEAD_MS = 1_000;
 
+interface VersionClockOptions {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  readonly clock: Clock;
+  readonly store: Store;
+}
+
 /**
- * The node's source of versions. An upper bound is on disk before a version at or below it is handed
- * out; the next life starts above the bound. So versions never go back, whatever the wall clock did
+ * The node's source of versions. An upper bound is on disk before a version below it is handed
+ * out; the next life starts at the bound. So versions never go back, whatever the wall clock did
  * while the node was away, and nothing has to wait at a start.
  */
 export class VersionClock {
   readonly #clock: Clock;
   readonly #store: Store;
   readonly #hybrid: HybridLogicalClock;
+  /** For versions above one that is far ahead of all clocks, so that it does not carry the others along. */
+  readonly #far: HybridLogicalClock;
   #boundMs: number;
   #persisting: Promise<void> | undefined;
 
-  private constructor(clock: Clock, store: Store, hybrid: HybridLogicalClock) {
+  private constructor(options: VersionClockOptions, startMs: number) {
+    const { node, incarnation, clock, store } = options;
     this.#clock = clock;
     this.#store = store;
-    this.#hybrid = hybrid;
-    this.#boundMs = hybrid.physicalMs;
+    this.#hybrid = new HybridLogicalClock(node, incarnation, startMs);
+    this.#far = new HybridLogicalClock(node, incarnation, 0);
+    this.#boundMs = startMs;
   }
 
-  static async open(options: {
-    readonly node: NodeId;
-    readonly incarnation: Incarnation;
-    readonly clock: Clock;
-    readonly store: Store;
-  }): Promise<VersionClock> {
-    const { node, incarnation, clock, store } = options;
-    const startMs = await readBound(store);
-    return new VersionClock(clock, store, new HybridLogicalClock(node, incarnation, startMs));
+  static async open(options: VersionClockOptions): Promise<VersionClock> {
+    return new VersionClock(options, await readBound(options.store));
+  }
+
+  /** What was drawn or observed so far, milliseconds; never goes back, nor does a restart take it back. */
+  get latestMs(): number {
+    return this.#hybrid.physicalMs;
   }
 
   /** A version above all drawn before, in earlier lives too, and above `above`. */
   async draw(above: Version | undefined): Promise<Version> {
     const version = this.#hybrid.next(this.#clock.wallMs(), above);
     const neededMs = this.#hybrid.physicalMs;
-    while (neededMs > this.#boundMs) await this.#persist();
-    if (neededMs > this.#boundMs - AHEAD_MS / 2) this.#persistInBackground();
+    while (neededMs >= this.#boundMs) await this.#persist();
+    if (this.#isBoundNear) this.#persistInBackground();
     return version;
+  }
+
+  /**
+   * A version above one that is far ahead of all clocks. It is unique by this life's incarnation, and
+   * only its key is to follow it: drawn from the usual clock, it would carry every key along.
+   */
+  drawFarAhead(above: Version): Version {
+    return this.#far.next(0, above);
+  }
+
+  /** A record with this version was taken: later versions are not before it, after a restart either. */
+  observe(version: Version): void {
+    this.#hybrid.observe(physicalOf(version));
+    if (this.#isBoundNear) this.#persistInBackground();
+  }
+
+  get #isBoundNear(): boolean {
+    return this.#hybrid.physicalMs > this.#boundMs - AHEAD_MS / 2;
   }
 
   #persist(): Promise<void> {

@@ -46,7 +46,7 @@ const SHAPES: Shapes = {
   'membership.ping': {
     code: 1,
     request: { epoch: epochOrZero },
-    reply: { epoch: epochOrZero, wallMs: milliseconds },
+    reply: { epoch: epochOrZero, wallMs: milliseconds, hybridMs: milliseconds },
   },
   'membership.ring': {
     code: 2,
@@ -101,7 +101,7 @@ const SHAPES: Shapes = {
     reply: {
       version: optional(version),
       tombstone: flag,
-      pressure: oneOf(['none', 'full', 'overloaded']),
+      pressure: oneOf(['none', 'full', 'exhausted', 'overloaded']),
     },
   },
   'replica.read': {

@@ -48,8 +48,11 @@ export type Request =
 export type RequestType = Request['type'];
 export type RequestOf<Type extends RequestType> = Extract<Request, { readonly type: Type }>;
 
-/** Whether a replica takes new values now; it says so before anything is sent to it. */
-export type Pressure = 'none' | 'full' | 'overloaded';
+/**
+ * Whether a replica takes new values now; it says so before anything is sent to it. One that is
+ * `full` still takes tombstones, one that is `exhausted` nothing.
+ */
+export type Pressure = 'none' | 'full' | 'exhausted' | 'overloaded';
 
 export interface Replies {
   readonly 'replica.version': {
@@ -63,7 +66,12 @@ export interface Replies {
   readonly 'replica.write': { readonly version: Version };
   readonly 'replica.repair': { readonly version: Version };
   readonly 'replica.heal': Record<never, never>;
-  readonly 'membership.ping': { readonly epoch: Epoch | 0; readonly wallMs: number };
+  readonly 'membership.ping': {
+    readonly epoch: Epoch | 0;
+    readonly wallMs: number;
+    /** Of its hybrid clock: never goes back, so it stays ahead when the wall clock is set back. */
+    readonly hybridMs: number;
+  };
   readonly 'membership.ring': { readonly ring: Uint8Array | undefined };
   readonly 'membership.introduce': {
     readonly node: NodeId;

@@ -9,6 +9,7 @@ export type CounterName =
   | 'records_healed_total'
   | 'records_conflicting_total'
   | 'read_repairs_total'
+  | 'repairs_put_off_total'
   | 'versions_too_far_ahead_total';
 
 /** Counts that only grow while the node lives. */

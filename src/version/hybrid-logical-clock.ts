@@ -12,7 +12,7 @@ export class HybridLogicalClock {
   #physical: number;
   #logical = 0;
 
-  /** `startMs`: no version at or below this moment is drawn (the bound that an earlier life persisted). */
+  /** `startMs`: the bound that an earlier life persisted; every version it drew was before it. */
   constructor(node: NodeId, incarnation: Incarnation, startMs: number) {
     this.#node = node;
     this.#incarnation = incarnation;
@@ -40,6 +40,13 @@ export class HybridLogicalClock {
       node: this.#node,
       incarnation: this.#incarnation,
     });
+  }
+
+  /** Somebody else's version was seen: what is drawn from now on is not before it. */
+  observe(physicalMs: number): void {
+    if (physicalMs <= this.#physical) return;
+    this.#physical = physicalMs;
+    this.#logical = 0;
   }
 
   #pass(above: Version): void {

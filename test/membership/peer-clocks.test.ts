@@ -56,9 +56,28 @@ describe("the peers' clocks", () => {
     expect(clocks.latestMs()).toBeCloseTo(clock.wallMs() + HOUR);
   });
 
+  test('keep the time of versions when all wall clocks are set back', () => {
+    const { clock, clocks } = newClocks();
+    const hourAhead = clock.wallMs() + HOUR;
+    for (const peer of [A, B]) {
+      clocks.record(peer, { wallMs: clock.wallMs(), hybridMs: hourAhead }, 0, 0);
+    }
+    expect(clocks.skewMs()).toBeCloseTo(0);
+    expect(clocks.latestMs()).toBeCloseTo(hourAhead);
+  });
+
+  test('have no say after half a minute of silence', () => {
+    const { clock, clocks } = newClocks();
+    for (const peer of [A, B]) read(clocks, clock, peer, clock.wallMs() + HOUR);
+    clock.advance(31_000);
+    expect(clocks.known).toBe(false);
+    expect(clocks.skewMs()).toBe(0);
+  });
+
   test('are not taken from an answer that was long under way', () => {
     const { clock, clocks } = newClocks();
-    clocks.record(A, clock.wallMs() + HOUR, 0, 3_000);
+    const hourAhead = clock.wallMs() + HOUR;
+    clocks.record(A, { wallMs: hourAhead, hybridMs: hourAhead }, 0, 3_000);
     expect(clocks.skewMs()).toBe(0);
   });
 });
@@ -69,5 +88,5 @@ function newClocks(): { clock: HandClock; clocks: PeerClocks } {
 }
 
 function read(clocks: PeerClocks, clock: HandClock, peer: NodeId, wallMs: number): void {
-  clocks.record(peer, wallMs, clock.monotonicMs(), clock.monotonicMs());
+  clocks.record(peer, { wallMs, hybridMs: wallMs }, clock.monotonicMs(), clock.monotonicMs());
 }

@@ -57,8 +57,8 @@ export const MESSAGE_SAMPLES: Samples = {
       { type: 'membership.ping', epoch },
     ],
     replies: [
-      { epoch, wallMs: 1_767_225_600_123.456 },
-      { epoch: 0, wallMs: 0 },
+      { epoch, wallMs: 1_767_225_600_123.456, hybridMs: 1_767_225_600_124 },
+      { epoch: 0, wallMs: 0, hybridMs: 0 },
     ],
   },
   'membership.ring': {

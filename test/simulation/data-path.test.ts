@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Key } from '../../src/ids.ts';
+import { sealRecord } from '../../src/version/record-codec.ts';
 import { Story } from '../simulator/story.ts';
+import { versionAt } from '../version/version-at.ts';
 
 describe.each([1, 2, 3, 5])('with a replication factor of %i', (replicationFactor) => {
   test('any node takes any request', async () => {
@@ -183,6 +186,34 @@ describe('a damaged record', () => {
     expect(await story.onDisk(damaged, 'k')).toBe('damaged');
   });
 
+  test('is healed when it keeps a quorum from being met: two replicas, one of them damaged', async () => {
+    for (const work of ['get', 'put', 'delete'] as const) {
+      const story = await Story.begin({ replicationFactor: 2 });
+      await story.put(1, 'k', 'v', 'all');
+      const { keepers } = await story.replicasOf('k');
+      const [damaged = 0, other = 0] = keepers;
+      await story.tamper(damaged, 'k', flip);
+      if (work === 'get') expect(await story.get(1, 'k')).toBe('v');
+      if (work === 'put') expect((await story.put(1, 'k', 'w')).created).toBe(false);
+      if (work === 'delete') expect(await story.delete(1, 'k')).toBe(true);
+      expect(await story.onDisk(damaged, 'k')).toEqual(await story.onDisk(other, 'k'));
+    }
+  });
+
+  test('that was a tombstone leaves no negative count', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    await story.delete(1, 'k', 'all');
+    const { keepers } = await story.replicasOf('k');
+    for (const damaged of keepers) {
+      await story.tamper(damaged, 'k', flip);
+      await story.get(damaged, 'k');
+      await story.pass(200);
+    }
+    const { members } = await story.run(story.at(1).cluster.cluster(1_000));
+    expect(members.map(({ keys }) => keys)).toEqual([0, 0, 0, 0, 0]);
+  });
+
   test('with no other replica to heal it is an error, never a wrong value', async () => {
     const story = await Story.begin({ replicationFactor: 1 });
     await story.put(1, 'k', 'v');
@@ -239,6 +270,119 @@ describe('clocks', () => {
       await story.pass(3_000);
       await story.put(3, 'k', 'fresh');
       expect(await story.get(4, 'k')).toBe('fresh');
+    }
+  });
+});
+
+describe('a clock that is wrong when its node starts', () => {
+  test('is noticed before the node coordinates a write, so no version of it spreads', async () => {
+    for (const level of ['quorum', 'one'] as const) {
+      const story = await Story.begin();
+      await story.put(2, 'k', 'v', 'all');
+      const { keepers } = await story.replicasOf('k');
+      const [wrong = 0, good = 0] = keepers;
+      story.cluster.crash(story.node(wrong));
+      story.node(wrong).clockFault.offsetMs = 10 * 365 * 86_400_000;
+      story.cluster.start(story.node(wrong));
+      await story.until(() => story.node(wrong).node !== undefined);
+      // At once, and while it meets its peers.
+      for (let attempt = 0; attempt < 40; attempt++) {
+        await expect(story.put(wrong, 'k', 'poison', level)).rejects.toMatchObject({
+          code: 'not_ready',
+        });
+        await story.pass(50);
+      }
+      story.node(wrong).clockFault.offsetMs = 0;
+      await story.pass(3_000);
+      for (const by of [good, wrong]) {
+        await story.put(by, 'k', `by ${by}`);
+        await story.put(by, 'another', `by ${by}`);
+      }
+      expect(await story.get(good, 'k')).toBe(`by ${wrong}`);
+    }
+  });
+});
+
+describe('wall clocks that are all set back by an hour', () => {
+  test('stop no writes, before a restart of all nodes or after it', async () => {
+    const story = Story.prepare();
+    for (const node of story.cluster.nodes) node.clockFault.offsetMs = 3_600_000;
+    for (const node of story.cluster.nodes) story.cluster.start(node);
+    await story.until(() => story.cluster.ready);
+    for (const by of [1, 2]) await story.put(by, `before${by}`, 'v');
+    await story.pass(3_000);
+    for (const node of story.cluster.nodes) node.clockFault.offsetMs = 0;
+    await story.pass(3_000); // until they have read each other's clocks again
+    for (const by of [1, 2, 3, 4, 5]) {
+      for (const key of ['before1', 'before2', 'fresh']) {
+        await story.put(by, key, `by ${by}`);
+        expect(await story.get(1, key)).toBe(`by ${by}`);
+      }
+    }
+    await story.pass(2_000);
+    for (const node of story.cluster.nodes) story.cluster.crash(node);
+    for (const node of story.cluster.nodes) story.cluster.start(node);
+    await story.until(() => story.cluster.ready);
+    for (const by of [1, 2, 3, 4, 5]) await story.put(by, 'before1', `again by ${by}`);
+  });
+});
+
+describe('a version far ahead that one replica holds all the same', () => {
+  test('is brought to a quorum and followed, and carries no other key along', async () => {
+    const story = await Story.begin();
+    const { keepers } = await story.replicasOf('k');
+    const [first = 0] = keepers;
+    const farAhead = versionAt(1_800_000_000_000 * 1.2);
+    const content = {
+      type: 'value',
+      value: Buffer.from('far'),
+      contentType: 'text/plain',
+      metadata: new Map<string, string>(),
+    } as const;
+    const record = sealRecord({ key: 'k' as Key, version: farAhead, content });
+    await story.tamper(first, 'k', () => record.bytes);
+    // Its holder meets it in the first phase; the others then find it on a quorum.
+    for (const by of [first, 1, 2, 3, 4, 5]) {
+      const { version } = await story.put(by, 'k', `by ${by}`);
+      expect(version > farAhead).toBe(true);
+      expect((await story.put(by, 'other', 'v')).version < farAhead).toBe(true);
+    }
+    expect(await story.get(1, 'k')).toBe('by 5');
+  });
+});
+
+describe('deadlines', () => {
+  test("a coordinator's own slow disk delays no answer beyond the timeout, and nothing is sent late", async () => {
+    const story = await Story.begin();
+    const { keepers, others } = await story.replicasOf('k');
+    const [outsider = 0] = others;
+    // Past the bound of its versions, so that the next one needs a sync.
+    await story.pass(5_000);
+    story.node(outsider).disk.slowness = 10_000;
+    const startMs = story.scheduler.nowMs;
+    await expect(story.put(outsider, 'k', 'late')).rejects.toMatchObject({
+      code: 'timeout',
+      outcome: 'not_applied',
+    });
+    expect(story.scheduler.nowMs - startMs).toBeLessThan(1_050);
+    await story.pass(60_000);
+    for (const number of keepers) expect(await story.onDisk(number, 'k')).toBeUndefined();
+  });
+
+  test('a hanging disk of the node that is asked costs a request its timeout and no more', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [keeper = 0] = keepers;
+    story.node(keeper).disk.slowness = 1_000_000;
+    for (const work of [
+      () => story.put(keeper, 'k', 'w', 'one'),
+      () => story.delete(keeper, 'k', 'one'),
+      () => story.delete(keeper, 'k', 'all'),
+    ]) {
+      const startMs = story.scheduler.nowMs;
+      await work().catch(() => undefined);
+      expect(story.scheduler.nowMs - startMs).toBeLessThan(1_050);
     }
   });
 });

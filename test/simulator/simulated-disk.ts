@@ -19,6 +19,8 @@ export class SimulatedDisk {
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #pace: DiskPace;
+  /** How many times slower than its pace the disk is. */
+  slowness = 1;
   /** Room that the disk reports. */
   room: Space = 'ample';
   /** When the batch handed over last will be synced: batches become durable in order. */
@@ -48,7 +50,7 @@ export class SimulatedDisk {
   }
 
   #read<Result>(life: Life, read: () => Promise<Result>): Promise<Result> {
-    const delayMs = this.#random.fraction() * this.#pace.maxReadMs;
+    const delayMs = this.#random.fraction() * this.#pace.maxReadMs * this.slowness;
     return new Promise((resolve, reject) => {
       this.#scheduler.after(delayMs, () => {
         if (!life.ended) read().then(resolve, reject);
@@ -57,7 +59,7 @@ export class SimulatedDisk {
   }
 
   #sync(life: Life, changes: readonly Change[]): Promise<void> {
-    const delayMs = this.#random.fraction() * this.#pace.maxSyncMs;
+    const delayMs = this.#random.fraction() * this.#pace.maxSyncMs * this.slowness;
     const atMs = Math.max(this.#scheduler.nowMs + delayMs, this.#lastSyncMs);
     this.#lastSyncMs = atMs;
     return new Promise((resolve, reject) => {
