@@ -98,10 +98,11 @@ export class Attempt {
     return new Gather(nodes, call, clock, timeoutMs);
   }
 
-  /** What `work` resolves to; `undefined` when the client's time is up before. */
-  within<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  /** What `work` resolves to; `undefined` when the client's time, or `limitMs`, is up before. */
+  within<Result>(work: Promise<Result>, limitMs = this.remainingMs): Promise<Result | undefined> {
+    const timeoutMs = Math.min(limitMs, this.remainingMs);
     return new Promise((resolve, reject) => {
-      const timer = this.#ports.clock.schedule(this.remainingMs, () => resolve(undefined));
+      const timer = this.#ports.clock.schedule(timeoutMs, () => resolve(undefined));
       work.then(resolve, reject).finally(() => timer.cancel());
     });
   }

@@ -52,7 +52,7 @@ async function getQuorum(
 
   const newest = await round.newestRecord();
   // The rest of the answers come after the client's; they may name replicas that need repair.
-  const finish = (): void => repairs.finishRead(attempt, round, newest);
+  const finish = (): void => repairs.finishRead(attempt, round);
   if (newest === undefined || quorum.settled) {
     finish();
     return newest;

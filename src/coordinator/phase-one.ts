@@ -2,9 +2,13 @@ import { ClientError, type ReplicaState } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import { type ConsistencyLevel, requiredAnswers } from '../quorum/consistency-level.ts';
 import { ReadQuorum } from '../quorum/read-quorum.ts';
-import type { Pressure } from '../rpc/messages.ts';
+import type { Pressure, Replies } from '../rpc/messages.ts';
+import type { Answer } from '../rpc/transport.ts';
 import type { Version } from '../version/version.ts';
 import { type Attempt, damagedOr, RingChangedError } from './attempt.ts';
+
+/** How much longer the others are heard when a replica announced that it takes no values, milliseconds. */
+const HEAR_THE_OTHERS_MS = 50;
 
 export interface Asked {
   /** The highest version that a quorum of the replicas holds; `undefined`: nothing. */
@@ -28,18 +32,27 @@ export async function askVersions(attempt: Attempt): Promise<Asked> {
   const pressed = new Map<NodeId, Exclude<Pressure, 'none'>>();
 
   const request = { type: 'replica.version', epoch: ring.epoch, key } as const;
-  for await (const answer of attempt.gather<'replica.version'>(nodes, () => request)) {
+  const answers = attempt.gather<'replica.version'>(nodes, () => request);
+  const take = async (answer: Answer<Replies['replica.version']>): Promise<void> => {
     await attempt.note(answer);
-    if (attempt.overtaken) throw new RingChangedError();
-    if (answer.ok) {
-      const { version, tombstone, pressure } = answer.reply;
-      if (tombstone && version !== undefined) tombstones.add(version);
-      if (pressure !== 'none') pressed.set(answer.from, pressure);
-      quorum.answer(answer.from, version);
-    } else {
+    if (!answer.ok) {
       quorum.fail(answer.from);
+      return;
     }
+    const { version, tombstone, pressure } = answer.reply;
+    if (tombstone && version !== undefined) tombstones.add(version);
+    if (pressure !== 'none') pressed.set(answer.from, pressure);
+    quorum.answer(answer.from, version);
+  };
+  for await (const answer of answers) {
+    await take(answer);
+    if (attempt.overtaken) throw new RingChangedError();
     if (quorum.verdict !== 'pending') break;
+  }
+  if (pressed.size > 0 && quorum.verdict === 'met') {
+    // One is full: whether too many are should be known before anything is sent.
+    const rest = (await attempt.within(answers.rest(), HEAR_THE_OTHERS_MS)) ?? [];
+    for (const answer of rest) await take(answer);
   }
 
   if (quorum.verdict !== 'met') {

@@ -1,6 +1,5 @@
 import type { Key, NodeId } from '../ids.ts';
 import type { Gather } from '../rpc/gather.ts';
-import type { SealedRecord } from '../version/record-codec.ts';
 import { Attempt, type CoordinatorPorts } from './attempt.ts';
 import { healCopies } from './heal.ts';
 import type { ReadRound } from './read-round.ts';
@@ -29,8 +28,8 @@ export class Repairs {
   }
 
   /** Hears the stragglers of a read and repairs what they show. */
-  finishRead(attempt: Attempt, round: ReadRound, newest: SealedRecord | undefined): void {
-    this.#hearRead(attempt, round, newest).catch((error: unknown) => this.#giveUp(error));
+  finishRead(attempt: Attempt, round: ReadRound): void {
+    this.#hearRead(attempt, round).catch((error: unknown) => this.#giveUp(error));
   }
 
   async #hearWrite(attempt: Attempt, answers: Gather<unknown>): Promise<void> {
@@ -39,23 +38,20 @@ export class Repairs {
     this.#healSoon(attempt.key, damaged);
   }
 
-  async #hearRead(
-    attempt: Attempt,
-    round: ReadRound,
-    newest: SealedRecord | undefined,
-  ): Promise<void> {
+  async #hearRead(attempt: Attempt, round: ReadRound): Promise<void> {
     await round.runToEnd();
     this.#healSoon(attempt.key, round.damaged);
-    const { quorum } = round;
-    // Someone may be ahead of what this read returned: a write is under way, and repairs by itself.
-    if (newest === undefined || quorum.newest !== newest.version) return;
-    const { stale } = quorum;
+    const { stale } = round.quorum;
     if (stale.length === 0) return; // the usual case
     this.#start(attempt.key, async () => {
+      // A straggler may be ahead of what was returned: a write under way, or one that failed half-way
+      // and would stay on that replica alone.
+      const newest = await round.newestRecord();
+      if (newest === undefined) return;
       this.#ports.counters.add('read_repairs_total', stale.length);
       const { epoch } = attempt.ring;
       const request = { type: 'replica.repair', epoch, record: newest.bytes } as const;
-      await attempt.gather<'replica.repair'>(stale, () => request, 'repair').rest();
+      await attempt.gather<'replica.repair'>(round.quorum.stale, () => request, 'repair').rest();
     });
   }
 

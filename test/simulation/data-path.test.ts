@@ -114,6 +114,22 @@ describe('a read at quorum', () => {
     expect(await story.onDisk(last, 'k')).toEqual(await story.onDisk(keepers[0] ?? 0, 'k'));
   });
 
+  test('spreads what a straggler alone holds, though the answer did not wait for it', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'old', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [slow = 0, second = 0, third = 0] = keepers;
+    const old = await story.onDisk(slow, 'k');
+    await story.put(1, 'k', 'new', 'all');
+    for (const number of [second, third]) await story.tamper(number, 'k', () => bytesOf(old));
+    // A write that reached one replica only, which is slow to answer.
+    story.node(slow).disk.slowness = 100;
+    expect(await story.get(second, 'k')).toBe('old');
+    await story.pass(1_000);
+    const copies = await Promise.all(keepers.map((number) => story.onDisk(number, 'k')));
+    for (const copy of copies) expect(versionOf(copy) > versionOf(old)).toBe(true);
+  });
+
   test('takes "nothing" from an empty replica for an answer, and returns what another holds (failure mode 13)', async () => {
     const story = await Story.begin();
     await story.put(1, 'k', 'v', 'all');

@@ -7,13 +7,45 @@ import type { Scheduler } from './scheduler.ts';
  */
 export class Life {
   #ended = false;
+  #paused = false;
+  readonly #held: (() => void)[] = [];
+  readonly #atEnd: (() => void)[] = [];
 
   get ended(): boolean {
     return this.#ended;
   }
 
+  /** Stopped like a process by SIGSTOP: its sockets stay open, and nothing in it goes on. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Lets the process do something: now, when it goes on after a pause, or never. */
+  run(task: () => void): void {
+    if (this.#ended) return;
+    if (this.#paused) this.#held.push(task);
+    else task();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const task of this.#held.splice(0)) this.run(task);
+  }
+
   end(): void {
     this.#ended = true;
+    this.#held.length = 0;
+    for (const listener of this.#atEnd.splice(0)) listener();
+  }
+
+  /** Calls `listener` when this life ends. */
+  atEnd(listener: () => void): void {
+    if (this.#ended) listener();
+    else this.#atEnd.push(listener);
   }
 }
 
@@ -35,9 +67,7 @@ export function simulatedClock(scheduler: Scheduler, life: Life, fault: ClockFau
     wallMs: () => EPOCH_MS + scheduler.nowMs * (1 + fault.drift) + fault.offsetMs,
     monotonicMs: () => scheduler.nowMs - bootMs,
     schedule(delayMs, task): Cancellable {
-      return scheduler.after(delayMs, () => {
-        if (!life.ended) task();
-      });
+      return scheduler.after(delayMs, () => life.run(task));
     },
   };
 }

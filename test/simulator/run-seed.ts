@@ -1,4 +1,6 @@
 import { CONSISTENCY_LEVELS } from '../../src/quorum/consistency-level.ts';
+import { convergence } from './convergence.ts';
+import { type FaultKind, Faults } from './faults.ts';
 import type { History } from './history.ts';
 import { isLinearizable } from './linearizability.ts';
 import { registerFlaw } from './register-checker.ts';
@@ -9,10 +11,11 @@ import { SimulatedNetwork } from './simulated-network.ts';
 import { Trace } from './trace.ts';
 import { Workload } from './workload.ts';
 
-/** How long the founders may take to form the cluster, and the clients to end, in virtual time. */
+/** How long each part of a run may take, in virtual time. */
 const READY_WITHIN_MS = 60_000;
 const WORKLOAD_MS = 5_000;
 const END_WITHIN_MS = 10_000;
+const RECOVERY_WITHIN_MS = 60_000;
 
 export interface SeedResult {
   readonly seed: number;
@@ -22,6 +25,8 @@ export interface SeedResult {
   readonly simulatedMs: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** How often each kind of fault struck. */
+  readonly faults: ReadonlyMap<FaultKind, number>;
   /** What broke the promise of an atomic register, a sentence each. */
   readonly flaws: readonly string[];
   readonly trace: readonly string[];
@@ -40,8 +45,10 @@ export async function runSeed(seed: number, keepLines = 200): Promise<SeedResult
       minDelayMs: 0.1,
       maxDelayMs: draw.pick([1, 5, 20]),
       loss: draw.pick([0, 0, 0.001, 0.02]),
+      duplication: draw.pick([0, 0, 0.05]),
     },
   });
+  const replicationFactor = draw.pick([1, 2, 3, 3, 5]);
   const cluster = new SimulatedCluster({
     seed,
     scheduler,
@@ -49,7 +56,7 @@ export async function runSeed(seed: number, keepLines = 200): Promise<SeedResult
     trace,
     settings: {
       nodes: 5,
-      replicationFactor: draw.pick([1, 2, 3, 3, 5]),
+      replicationFactor,
       partitionCount: draw.pick([4, 16, 64]),
       diskPace: { maxReadMs: draw.pick([0.5, 5]), maxSyncMs: draw.pick([1, 10]) },
     },
@@ -74,9 +81,25 @@ export async function runSeed(seed: number, keepLines = 200): Promise<SeedResult
       untilMs: scheduler.nowMs + WORKLOAD_MS,
     },
   });
+  const faults = new Faults({
+    cluster,
+    network,
+    scheduler,
+    random: new SeededRandom(seed, 'faults'),
+    trace,
+    replicationFactor,
+  });
   workload.start();
+  faults.start();
   await scheduler.run(scheduler.nowMs + WORKLOAD_MS + END_WITHIN_MS, () => !workload.working);
   if (workload.working) throw new Error(`seed ${seed}: a client was never answered`);
+
+  faults.heal();
+  network.settings = { ...network.settings, loss: 0, duplication: 0 };
+  await scheduler.run(scheduler.nowMs + RECOVERY_WITHIN_MS, () => cluster.ready);
+  if (!cluster.ready) throw new Error(`seed ${seed}: not ready again: ${cluster.obstacles}`);
+  const keys = [...workload.history.byKey().keys()];
+  const apart = await convergence({ cluster, scheduler, keys });
 
   return {
     seed,
@@ -84,8 +107,9 @@ export async function runSeed(seed: number, keepLines = 200): Promise<SeedResult
     events: scheduler.ran,
     simulatedMs: scheduler.nowMs,
     ...workload.tally,
+    faults: faults.fired,
     // At level `one` a key is no atomic register, and nobody says that it is.
-    flaws: level === 'one' ? [] : flawsOf(workload.history),
+    flaws: [...(level === 'one' ? [] : flawsOf(workload.history)), ...apart],
     trace: trace.last,
   };
 }

@@ -17,12 +17,18 @@ const started = performance.now();
 let violations = 0;
 let events = 0;
 let simulatedMs = 0;
+let succeeded = 0;
+let failed = 0;
+const faults = new Map<string, number>();
 
 for (let current = seed; current < seed + runs; current++) {
   const first = await runSeed(current, TRACE_LINES);
   const second = await runSeed(current, TRACE_LINES);
   events += first.events + second.events;
   simulatedMs += first.simulatedMs + second.simulatedMs;
+  succeeded += first.succeeded;
+  failed += first.failed;
+  for (const kind of first.faults.keys()) faults.set(kind, (faults.get(kind) ?? 0) + 1);
   if (single) console.log(first.trace.join('\n'));
   if (single) console.log(`seed ${current}: hash ${first.hash}, ${tally(first)}`);
   const flaws = [...first.flaws];
@@ -33,6 +39,11 @@ for (let current = seed; current < seed + runs; current++) {
   console.log(`  replay it: make simulate SEED=${current}`);
 }
 
+if (!single) {
+  const kinds = [...faults].map(([kind, count]) => `${kind} in ${count}`).sort();
+  console.log(`faults, in runs: ${kinds.join(', ')}`);
+  console.log(`operations: ${succeeded} succeeded, ${failed} failed`);
+}
 const seconds = (performance.now() - started) / 1_000;
 console.log(
   `simulate: ${runs} seeds, ${violations} violations, ${events.toLocaleString('en')} events, ` +

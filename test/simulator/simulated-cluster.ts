@@ -86,6 +86,18 @@ export class SimulatedCluster {
     );
   }
 
+  /** Why it is not ready, for people. */
+  get obstacles(): string {
+    return this.nodes
+      .map(({ name, node, life, refusal }) => {
+        if (refusal !== undefined) return `${name}: ${refusal}`;
+        if (node === undefined) return `${name} ${life.ended ? 'does not run' : 'is starting'}`;
+        const failing = node.cluster.readiness().filter((check) => !check.ok);
+        return `${name}: ${failing.map(({ name, detail }) => `${name} ${detail}`).join('; ') || 'ready'}`;
+      })
+      .join(', ');
+  }
+
   /** Starts the process of a node on its disk. It runs when the scheduler does. */
   start(node: SimulatedNode): void {
     const life = new Life();
@@ -117,6 +129,7 @@ export class SimulatedCluster {
       },
       (refusal: unknown) => {
         node.refusal = refusal;
+        life.end(); // the process says why and exits
       },
     );
   }

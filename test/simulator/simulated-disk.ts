@@ -1,5 +1,5 @@
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import type { Change, Entry, KeyRange, Space, Store } from '../../src/storage/store.ts';
+import { type Change, type Space, type Store, StoreFullError } from '../../src/storage/store.ts';
 import type { Life } from './life.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -10,19 +10,28 @@ export interface DiskPace {
   readonly maxSyncMs: number;
 }
 
+/** A batch that was handed over and is not synced yet. */
+interface Pending {
+  readonly changes: readonly Change[];
+  readonly life: Life;
+}
+
 /**
- * A node's disk: outlives its process. What a batch wrote shows when it is synced; a crash before
- * that loses it.
+ * A node's disk: outlives its process. What a batch wrote shows when it is synced. At a crash, a prefix
+ * of the batches that were not is on the disk all the same, as with any disk; nobody was told of them.
  */
 export class SimulatedDisk {
-  readonly #durable = new MemoryStore();
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #pace: DiskPace;
+  readonly #pending: Pending[] = [];
+  #durable = new MemoryStore();
   /** How many times slower than its pace the disk is. */
   slowness = 1;
   /** Room that the disk reports. */
   room: Space = 'ample';
+  /** The next sync fails, and what it was to sync is lost. */
+  failNextSync = false;
   /** When the batch handed over last will be synced: batches become durable in order. */
   #lastSyncMs = 0;
 
@@ -39,22 +48,33 @@ export class SimulatedDisk {
 
   /** The store that one life of the node opens. */
   open(life: Life): Store {
+    life.atEnd(() => this.#crash(life));
     return {
       get: (key) => this.#read(life, () => this.#durable.get(key)),
       scan: (range, limit) => this.#read(life, () => this.#durable.scan(range, limit)),
       batch: (changes) => this.#sync(life, changes),
-      deleteRange: (range) => this.#deleteRange(life, range),
+      deleteRange: async (range) => {
+        const entries = await this.#durable.scan(range, Number.MAX_SAFE_INTEGER);
+        await this.#sync(
+          life,
+          entries.map(({ key }) => ({ type: 'delete', key })),
+        );
+      },
       space: async () => this.room,
       close: async () => undefined,
     };
   }
 
+  /** A new, empty disk in its place. */
+  wipe(): void {
+    this.#durable = new MemoryStore();
+    this.#pending.length = 0;
+  }
+
   #read<Result>(life: Life, read: () => Promise<Result>): Promise<Result> {
     const delayMs = this.#random.fraction() * this.#pace.maxReadMs * this.slowness;
     return new Promise((resolve, reject) => {
-      this.#scheduler.after(delayMs, () => {
-        if (!life.ended) read().then(resolve, reject);
-      });
+      this.#scheduler.after(delayMs, () => life.run(() => void read().then(resolve, reject)));
     });
   }
 
@@ -62,18 +82,34 @@ export class SimulatedDisk {
     const delayMs = this.#random.fraction() * this.#pace.maxSyncMs * this.slowness;
     const atMs = Math.max(this.#scheduler.nowMs + delayMs, this.#lastSyncMs);
     this.#lastSyncMs = atMs;
+    if (this.room === 'exhausted' && this.#random.chance(0.5)) {
+      return Promise.reject(new StoreFullError('the simulated disk is full'));
+    }
+    const pending: Pending = { changes, life };
+    this.#pending.push(pending);
     return new Promise((resolve, reject) => {
       this.#scheduler.after(atMs - this.#scheduler.nowMs, () => {
-        if (!life.ended) this.#durable.batch(changes).then(resolve, reject);
+        if (life.ended) return;
+        // The disk goes on while its process is paused; only the process does not hear of it.
+        this.#pending.splice(this.#pending.indexOf(pending), 1);
+        if (this.failNextSync) {
+          this.failNextSync = false;
+          life.run(() => reject(new Error('the simulated sync failed')));
+          return;
+        }
+        const durable = this.#durable.batch(changes);
+        life.run(() => void durable.then(resolve, reject));
       });
     });
   }
 
-  async #deleteRange(life: Life, range: KeyRange): Promise<void> {
-    const entries: readonly Entry[] = await this.#durable.scan(range, Number.MAX_SAFE_INTEGER);
-    await this.#sync(
-      life,
-      entries.map(({ key }) => ({ type: 'delete', key })),
-    );
+  #crash(life: Life): void {
+    const own = this.#pending.filter((pending) => pending.life === life);
+    const kept = this.#random.between(0, own.length);
+    for (const [index, pending] of own.entries()) {
+      this.#pending.splice(this.#pending.indexOf(pending), 1);
+      if (index < kept) void this.#durable.batch(pending.changes);
+    }
+    this.#lastSyncMs = this.#scheduler.nowMs;
   }
 }

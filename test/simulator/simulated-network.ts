@@ -28,6 +28,8 @@ export interface NetworkSettings {
   readonly maxDelayMs: number;
   /** Probability that a message, request or answer, is lost. */
   readonly loss: number;
+  /** Probability that a message arrives twice. */
+  readonly duplication: number;
 }
 
 /** A node as the network sees it. */
@@ -51,6 +53,10 @@ export class SimulatedNetwork {
   readonly #random: SeededRandom;
   readonly #trace: Trace;
   readonly #endpoints = new Map<Address, Endpoint>();
+  /** `a>b`: nothing that a sends reaches b. */
+  readonly #cuts = new Set<string>();
+  /** Exchanges under way, by the pair of nodes, for `reset`. */
+  readonly #open = new Map<string, Set<() => void>>();
   settings: NetworkSettings;
 
   constructor(options: {
@@ -63,6 +69,23 @@ export class SimulatedNetwork {
     this.#random = options.random;
     this.#trace = options.trace;
     this.settings = options.settings;
+  }
+
+  /** Nothing that `from` sends reaches `to`, until `mend`. */
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from}>${to}`);
+  }
+
+  /** Ends all cuts. */
+  mend(): void {
+    this.#cuts.clear();
+  }
+
+  /** Breaks the connections between two nodes: what is under way is lost, new ones work. */
+  reset(a: string, b: string): void {
+    for (const pair of [`${a}>${b}`, `${b}>${a}`]) {
+      for (const lose of [...(this.#open.get(pair) ?? [])]) lose();
+    }
   }
 
   /** The transport of one life of a node. */
@@ -129,36 +152,49 @@ export class SimulatedNetwork {
         if (over || own.life.ended) return;
         over = true;
         deadline.cancel();
-        resolve(result);
+        this.#open.get(pair)?.delete(lose);
+        own.life.run(() => resolve(result));
+      };
+      const pair = `${own.name}>${peer?.name}`;
+      const lose = (): void => {
+        this.#deliver(`${own.name} lost ${peer?.name}`, () => end('lost'));
       };
       const deadline = this.#scheduler.after(options.timeoutMs, () => end('timeout'));
       if (peer === undefined || peer.life.ended) {
         this.#deliver(`${own.name} finds nobody for ${request.type}`, () => end('unreachable'));
         return;
       }
+      const ofPair = this.#open.get(pair) ?? new Set();
+      this.#open.set(pair, ofPair.add(lose));
       // The same bytes as on a socket, so that nodes share no object and every message is checked.
       const message = encodeRequest(1, options.timeoutMs, request);
-      this.#send(`${own.name} > ${peer.name} ${request.type}`, () => {
-        if (peer.life.ended) {
-          this.#deliver(`${own.name} lost ${peer.name}`, () => end('lost'));
-          return;
-        }
-        void serve(own, peer, message).then((answer) => {
-          if (peer.life.ended) return;
-          this.#send(`${peer.name} > ${own.name} answers ${request.type}`, () => {
-            end(decodeReply(answer, () => request.type)?.outcome ?? FAILED);
-          });
-        });
+      this.#send(own.name, peer.name, request.type, () => {
+        if (peer.life.ended) lose();
+        else peer.life.run(() => void answer());
       });
+      const answer = async (): Promise<void> => {
+        const reply = await serve(own, peer, message);
+        if (peer.life.ended) return;
+        this.#send(peer.name, own.name, `answer to ${request.type}`, () => {
+          end(decodeReply(reply, () => request.type)?.outcome ?? FAILED);
+        });
+      };
     });
   }
 
-  #send(what: string, arrive: () => void): void {
+  #send(from: string, to: string, message: string, arrive: () => void): void {
+    const what = `${from} > ${to} ${message}`;
     if (this.#random.chance(this.settings.loss)) {
       this.#trace.line(this.#scheduler.nowMs, `${what}: lost`);
       return;
     }
-    this.#deliver(what, arrive);
+    const times = this.#random.chance(this.settings.duplication) ? 2 : 1;
+    for (let time = 0; time < times; time++) {
+      this.#deliver(what, () => {
+        if (this.#cuts.has(`${from}>${to}`)) this.#trace.line(this.#scheduler.nowMs, 'cut off');
+        else arrive();
+      });
+    }
   }
 
   #deliver(what: string, arrive: () => void): void {

@@ -28,7 +28,7 @@ export class Story {
       scheduler,
       random: new SeededRandom(1, 'network'),
       trace,
-      settings: { minDelayMs: 0.5, maxDelayMs: 2, loss: 0 },
+      settings: { minDelayMs: 0.5, maxDelayMs: 2, loss: 0, duplication: 0 },
     });
     this.cluster = new SimulatedCluster({
       seed: 1,

@@ -66,37 +66,53 @@ export class Workload {
       this.#working -= 1;
       return;
     }
-    this.#scheduler.after(pauseMs, () => {
-      void this.#operate(client);
-    });
+    this.#scheduler.after(pauseMs, () => this.#operate(client));
   }
 
-  async #operate(client: number): Promise<void> {
-    const key = `key${this.#random.between(1, this.#settings.keys)}` as Key;
-    const node = this.#random.pick(this.#cluster.running);
-    const options = { consistency: this.#settings.level, timeoutMs: 1_000 };
+  #operate(client: number): void {
+    const { running } = this.#cluster;
+    if (running.length === 0) {
+      this.#pause(client);
+      return;
+    }
+    const node = this.#random.pick(running);
+    const key = `key${this.#random.between(1, this.#settings.keys)}`;
     const kind = this.#random.pick(['put', 'put', 'get', 'get', 'get', 'delete'] as const);
-    const text = `v${this.#values++}`;
-    const what = `client${client} ${kind} ${key} by ${node.name}`;
-    this.#trace.line(this.#scheduler.nowMs, `${what} begins`);
     const operation = this.history.begin({
       client,
       coordinator: node.name,
       key,
-      action: kind === 'put' ? { kind, value: text } : { kind },
+      action: kind === 'put' ? { kind, value: `v${this.#values++}` } : { kind },
       startMs: this.#scheduler.nowMs,
     });
+    const what = `client${client} ${kind} ${key} by ${node.name}`;
+    this.#trace.line(this.#scheduler.nowMs, `${what} begins`);
+    let over = false;
+    const end = (): void => {
+      if (over) return;
+      over = true;
+      this.#pause(client);
+    };
+    // A client whose node dies never hears of its request, and goes on with another.
+    node.life.atEnd(end);
+    void this.#perform(node.node.operations, operation).then(() => {
+      if (over) return;
+      operation.endMs = this.#scheduler.nowMs;
+      this.#trace.line(operation.endMs, `${what}: ${JSON.stringify(operation.result)}`);
+      end();
+    });
+  }
+
+  async #perform(operations: Operations, operation: Operation): Promise<void> {
+    const options = { consistency: this.#settings.level, timeoutMs: 1_000 };
     try {
-      operation.result = await perform(node.node.operations, operation, options);
+      operation.result = await perform(operations, operation, options);
       this.tally.succeeded += 1;
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
       operation.result = { is: error.outcome === 'not_applied' ? 'not_applied' : 'unknown' };
       this.tally.failed += 1;
     }
-    operation.endMs = this.#scheduler.nowMs;
-    this.#trace.line(operation.endMs, `${what}: ${JSON.stringify(operation.result)}`);
-    this.#pause(client);
   }
 }
 
