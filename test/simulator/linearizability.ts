@@ -6,6 +6,9 @@
  */
 import type { Operation } from './history.ts';
 
+/** Places looked at before the search gives up: many unknown writes at once make it exponential. */
+const MAX_PLACES = 20_000;
+
 /** What the register holds: a value, or nothing. */
 type Register = string | undefined;
 
@@ -17,9 +20,15 @@ interface Step {
   readonly optional: boolean;
 }
 
-export function isLinearizable(operations: readonly Operation[]): boolean {
-  const steps = operations.flatMap(stepOf).sort((a, b) => a.startMs - b.startMs);
-  return search(steps);
+export function isLinearizable(operations: readonly Operation[]): boolean | 'undecided' {
+  const read = new Set(
+    operations.flatMap(({ result }) => (result.is === 'ok' ? result.value : [])),
+  );
+  // An unknown put that no read returned may as well never have taken effect.
+  const matters = ({ action, result }: Operation): boolean =>
+    result.is !== 'unknown' || action.kind !== 'put' || read.has(action.value);
+  const steps = operations.filter(matters).flatMap(stepOf);
+  return search(steps.sort((a, b) => a.startMs - b.startMs));
 }
 
 function stepOf(operation: Operation): readonly Step[] {
@@ -33,7 +42,7 @@ function stepOf(operation: Operation): readonly Step[] {
 }
 
 /** Depth first over the orders that the times allow, never twice from the same set of steps and value. */
-function search(steps: readonly Step[]): boolean {
+function search(steps: readonly Step[]): boolean | 'undecided' {
   const done = new Uint8Array(steps.length);
   const seen = new Set<string>();
   const left = (): number => {
@@ -47,7 +56,7 @@ function search(steps: readonly Step[]): boolean {
   const visit = (register: Register): boolean => {
     if (left() === 0) return true;
     const place = `${Buffer.from(done).toString('latin1')}${register ?? '\0'}`;
-    if (seen.has(place)) return false;
+    if (seen.has(place) || seen.size >= MAX_PLACES) return false;
     seen.add(place);
     const firstEnd = earliestEnd(steps, done);
     for (let index = 0; index < steps.length; index++) {
@@ -62,7 +71,8 @@ function search(steps: readonly Step[]): boolean {
     }
     return false;
   };
-  return visit(undefined);
+  if (visit(undefined)) return true;
+  return seen.size >= MAX_PLACES ? 'undecided' : false;
 }
 
 function earliestEnd(steps: readonly Step[], done: Uint8Array): number {

@@ -120,7 +120,7 @@ function flawsOf(history: History): readonly string[] {
   for (const [key, operations] of history.byKey()) {
     const flaw = registerFlaw(operations);
     if (flaw !== undefined) flaws.push(flaw);
-    if (!isLinearizable(operations)) flaws.push(`the operations on ${key} fit no order`);
+    if (isLinearizable(operations) === false) flaws.push(`the operations on ${key} fit no order`);
   }
   return flaws;
 }
