@@ -23,6 +23,7 @@ import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
 import { physicalOf } from '../version/version.ts';
+import { WriteOnce } from './write-once.ts';
 
 export type ReplicaHandlers = Pick<
   Handlers,
@@ -40,6 +41,7 @@ export class ReplicaSide {
   readonly #versions: VersionClock;
   readonly #clock: Clock;
   readonly #maxSkewMs: number;
+  readonly #writes = new WriteOnce();
   readonly #counters: Counters;
   readonly #log: Log;
 
@@ -106,10 +108,18 @@ export class ReplicaSide {
     { epoch, record: bytes }: RequestOf<'replica.write'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.write']> {
-    const checked = await this.#check(epoch, context);
-    if (!checked.ok) return checked;
     const record = openSealed(bytes);
     if (record === undefined) return refused('damaged');
+    return this.#writes.serve(record.version, () => this.#writeNow(epoch, record, context));
+  }
+
+  async #writeNow(
+    epoch: Epoch,
+    record: SealedRecord,
+    context: RequestContext,
+  ): ReturnType<ReplicaHandlers['replica.write']> {
+    const checked = await this.#check(epoch, context);
+    if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(record.key);
     if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
     if (this.#replica.space === 'exhausted') return refused('full');
