@@ -95,23 +95,25 @@ export class Workload {
     };
     // A client whose node dies never hears of its request, and goes on with another.
     node.life.atEnd(end);
-    void this.#perform(node.node.operations, operation).then(() => {
-      if (over) return;
+    void this.#perform(node.node.operations, operation).then((result) => {
+      if (over) return; // an answer that its client did not live to hear
+      operation.result = result;
       operation.endMs = this.#scheduler.nowMs;
       this.#trace.line(operation.endMs, `${what}: ${JSON.stringify(operation.result)}`);
       end();
     });
   }
 
-  async #perform(operations: Operations, operation: Operation): Promise<void> {
+  async #perform(operations: Operations, operation: Operation): Promise<Result> {
     const options = { consistency: this.#settings.level, timeoutMs: 1_000 };
     try {
-      operation.result = await perform(operations, operation, options);
+      const result = await perform(operations, operation, options);
       this.tally.succeeded += 1;
+      return result;
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
-      operation.result = { is: error.outcome === 'not_applied' ? 'not_applied' : 'unknown' };
       this.tally.failed += 1;
+      return { is: error.outcome === 'not_applied' ? 'not_applied' : 'unknown' };
     }
   }
 }
