@@ -13,7 +13,9 @@ import type { ClusterView } from './membership/cluster-view.ts';
 import { type Identity, openIdentity } from './membership/identity.ts';
 import { Membership } from './membership/membership.ts';
 import { KeyCounts } from './replica/key-counts.ts';
+import { LossyPartitions } from './replica/lossy-partitions.ts';
 import { Replica } from './replica/replica.ts';
+import { Scrub } from './replica/scrub.ts';
 import { VersionClock } from './replica/version-clock.ts';
 import type { Handlers } from './rpc/messages.ts';
 import type { Transport } from './rpc/transport.ts';
@@ -28,6 +30,8 @@ import type { Log } from './telemetry/log.ts';
 
 /** How often the room on the disk is looked at, milliseconds. */
 const SPACE_EVERY_MS = 1_000;
+/** How often the scrub walks on, milliseconds: a million records in half an hour. */
+const SCRUB_EVERY_MS = 1_000;
 
 /** What a transport shows of its node to those it talks to. */
 export interface NodeCard {
@@ -69,7 +73,8 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const { nodeId: self, incarnation } = identity;
   const versions = await VersionClock.open({ node: self, incarnation, clock, store });
   const counts = await KeyCounts.open(store);
-  const replica = new Replica({ store, counts, counters, log });
+  const lossy = await LossyPartitions.open(store);
+  const replica = new Replica({ store, counts, lossy, counters, log, clock });
 
   const clusterId = (): ClusterId | undefined => membership?.ring?.clusterId;
   const transport = ports.connect({ identity, clusterId });
@@ -135,12 +140,33 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     onError: (cause) => log.error('the room on the disk could not be told', { err: cause }),
   });
 
+  const scrub = new Scrub({
+    store,
+    counts,
+    lossy,
+    counters,
+    log,
+    onDamaged: (key) => operations.healOwn(key),
+  });
+  const scrubLoop = new Loop({
+    clock,
+    random: random('scrub'),
+    everyMs: SCRUB_EVERY_MS,
+    turn: () => scrub.turn(),
+    onError: (cause) => log.error('the scrub was interrupted; it goes on', { err: cause }),
+  });
+
   return {
     identity,
     operations,
     cluster,
     async close() {
-      await Promise.all([spaceLoop.stop(), membership.close(), transport.close()]);
+      await Promise.all([
+        spaceLoop.stop(),
+        scrubLoop.stop(),
+        membership.close(),
+        transport.close(),
+      ]);
       await store.close();
     },
   };

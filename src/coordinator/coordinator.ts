@@ -36,6 +36,11 @@ export class Coordinator implements Operations {
     return remove(this.#ports, this.#repairs, key, options);
   }
 
+  /** This node's own copy of `key` was found damaged: it is healed in the background. */
+  healOwn(key: Key): void {
+    this.#repairs.heal(key, this.#ports.self);
+  }
+
   locate(key: Key, timeoutMs: number): Promise<KeyLocation> {
     return locate(this.#ports, key, timeoutMs);
   }

@@ -22,6 +22,11 @@ export class Repairs {
     this.#ports = ports;
   }
 
+  /** A copy of `key` on `node` was found damaged. */
+  heal(key: Key, node: NodeId): void {
+    this.#healSoon(key, [node]);
+  }
+
   /** Hears the stragglers of a write. A replica that refused it because its copy is damaged is healed. */
   finishWrite(attempt: Attempt, answers: Gather<unknown>): void {
     this.#hearWrite(attempt, answers).catch((error: unknown) => this.#giveUp(error));

@@ -134,7 +134,7 @@ export class ReplicaSide {
       });
       return refused('clock_skew');
     }
-    return this.#apply(partition, record);
+    return this.#apply(partition, record, context);
   }
 
   /** Another replica holds this record already: never refused for its version or the first reserve. */
@@ -149,7 +149,7 @@ export class ReplicaSide {
     const partition = checked.ring.partitionOf(record.key);
     if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
     if (this.#replica.space === 'exhausted') return refused('full');
-    return this.#apply(partition, record);
+    return this.#apply(partition, record, context);
   }
 
   async #heal(
@@ -163,7 +163,8 @@ export class ReplicaSide {
     const record = bytes === undefined ? undefined : openSealed(bytes);
     if (bytes !== undefined && record?.key !== key) return refused('damaged');
     try {
-      await this.#replica.heal(partition, key, record);
+      if (!(await this.#replica.heal(partition, key, record, context.deadlineMs)))
+        return refused('damaged');
     } catch (error) {
       if (error instanceof StoreFullError) return refused('full');
       throw error;
@@ -174,9 +175,10 @@ export class ReplicaSide {
   async #apply(
     partition: Partition,
     record: SealedRecord,
+    { deadlineMs }: RequestContext,
   ): Promise<Served<{ readonly version: SealedRecord['version'] }>> {
     try {
-      const applied = await this.#replica.apply(partition, record);
+      const applied = await this.#replica.apply(partition, record, deadlineMs);
       if (applied.state === 'damaged') return refused('damaged');
       return served({ version: applied.version });
     } catch (error) {

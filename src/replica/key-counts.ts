@@ -5,51 +5,148 @@ import type { Change, Store } from '../storage/store.ts';
 /** What lies under one key: a value, a tombstone, or nothing. */
 export type Kind = 'value' | 'tombstone' | 'nothing';
 
-interface Count {
-  values: number;
-  tombstones: number;
+export interface Count {
+  readonly values: number;
+  readonly tombstones: number;
 }
 
+/** A change of counts on its way to the disk, in the batch that changes the key. */
+export interface Turn {
+  readonly changes: readonly Change[];
+  /** The batch is durable, or was refused and wrote nothing. */
+  readonly settle: (durable: boolean) => void;
+}
+
+interface Tally {
+  values: number;
+  tombstones: number;
+  /** Turns begun and settled so far; the same number twice: nothing changed in between. */
+  turns: number;
+  /** Turns whose batch is under way. */
+  underWay: number;
+  /** Keys that a turn removed. */
+  removed: number;
+  /** The count that the batch handed over last carries. */
+  written: Count;
+}
+
+const NONE: Count = { values: 0, tombstones: 0 };
+
 /**
- * How many values and tombstones this node keeps of each partition. Written in the batch that changes
- * a key; since batches become durable in the order of the calls, the count on disk belongs to the
- * records on disk.
+ * How many values and tombstones this node keeps of each partition: never more than there are, in
+ * memory and on disk, so that fewer found than counted is a loss. What a batch adds is counted when
+ * it is durable, because a full disk may refuse it after later batches were handed over; what it
+ * takes away is counted at once. A batch carries what is durable plus its own change; where several
+ * are under way the number on disk falls short, until a scrub corrects it.
  */
 export class KeyCounts {
   /** By partition, with holes where nothing was ever kept. */
-  readonly #counts: (Count | undefined)[];
+  readonly #tallies: (Tally | undefined)[] = [];
 
-  private constructor(counts: (Count | undefined)[]) {
-    this.#counts = counts;
-  }
+  private constructor() {}
 
   static async open(store: Store): Promise<KeyCounts> {
-    const counts: (Count | undefined)[] = [];
+    const counts = new KeyCounts();
     for (const partition of await ownNumbers(store, 'count/')) {
-      counts[partition] = (await readOwn(store, `count/${partition}`)) as Count;
+      const count = (await readOwn(store, `count/${partition}`)) as Count;
+      counts.#tallies[partition] = newTally(count);
     }
-    return new KeyCounts(counts);
+    return counts;
   }
 
   /** Values kept in all partitions. */
   get values(): number {
     let sum = 0;
-    for (const count of this.#counts) sum += count?.values ?? 0;
+    for (const tally of this.#tallies) sum += tally?.values ?? 0;
     return sum;
   }
 
-  /** Counts that a key turned from one kind into another; the change belongs into the same batch. */
-  turn(partition: Partition, from: Kind, to: Kind): readonly Change[] {
-    if (from === to) return [];
-    const count = this.#counts[partition] ?? { values: 0, tombstones: 0 };
-    this.#counts[partition] = count;
-    add(count, from, -1);
-    add(count, to, 1);
-    return [keepOwn(`count/${partition}`, count)];
+  /** Partitions of which something was kept at some time, in ascending order. */
+  get partitions(): readonly Partition[] {
+    return this.#tallies.flatMap((_, partition) => [partition as Partition]);
+  }
+
+  /** At least this many keys of the partition are on the disk. */
+  keys(partition: Partition): number {
+    const { values, tombstones } = this.#tallies[partition] ?? NONE;
+    return values + tombstones;
+  }
+
+  /** Keys of the partition that were removed in this life. */
+  removed(partition: Partition): number {
+    return this.#tallies[partition]?.removed ?? 0;
+  }
+
+  /** A number that changes whenever a turn of the partition begins or settles. */
+  turns(partition: Partition): number {
+    return this.#tallies[partition]?.turns ?? 0;
+  }
+
+  /** Counts that a key turns from one kind into another; the changes belong into the same batch. */
+  turn(partition: Partition, from: Kind, to: Kind): Turn {
+    if (from === to) return { changes: [], settle: () => undefined };
+    const tally = this.#tallies[partition] ?? newTally(NONE);
+    this.#tallies[partition] = tally;
+    tally.turns += 1;
+    tally.underWay += 1;
+    add(tally, from, -1);
+    tally.written = added(tally, to);
+    if (to === 'nothing') tally.removed += 1;
+    return {
+      changes: [keepOwn(`count/${partition}`, tally.written)],
+      settle: (durable) => {
+        tally.underWay -= 1;
+        tally.turns += 1;
+        add(tally, durable ? to : from, 1);
+      },
+    };
+  }
+
+  /**
+   * A walk found this many, while nothing turned since `turns` was read: the true count. What brings
+   * the disk's up to it, if anything.
+   */
+  correct(partition: Partition, turns: number, found: Count): readonly Change[] {
+    const tally = this.#tallies[partition] ?? newTally(NONE);
+    if (tally.turns !== turns || tally.underWay > 0) return [];
+    this.#tallies[partition] = tally;
+    tally.values = found.values;
+    tally.tombstones = found.tombstones;
+    if (same(tally.written, found)) return [];
+    tally.written = found;
+    return [keepOwn(`count/${partition}`, found)];
+  }
+
+  /** A walk found fewer keys than were counted: from here on no more than `keys` are expected. */
+  lower(partition: Partition, keys: number): readonly Change[] {
+    const tally = this.#tallies[partition] ?? newTally(NONE);
+    this.#tallies[partition] = tally;
+    tally.turns += 1;
+    // Those under way are counted again when they are durable, and may have been found already.
+    tally.values = Math.max(0, keys - tally.underWay);
+    tally.tombstones = 0;
+    tally.written = { values: tally.values, tombstones: 0 };
+    return [keepOwn(`count/${partition}`, tally.written)];
   }
 }
 
-function add(count: Count, kind: Kind, by: 1 | -1): void {
-  if (kind === 'value') count.values += by;
-  if (kind === 'tombstone') count.tombstones += by;
+function newTally({ values, tombstones }: Count): Tally {
+  const written = { values, tombstones };
+  return { values, tombstones, turns: 0, underWay: 0, removed: 0, written };
+}
+
+function add(tally: Tally, kind: Kind, by: 1 | -1): void {
+  if (kind === 'value') tally.values += by;
+  if (kind === 'tombstone') tally.tombstones += by;
+}
+
+function added({ values, tombstones }: Count, kind: Kind): Count {
+  return {
+    values: values + (kind === 'value' ? 1 : 0),
+    tombstones: tombstones + (kind === 'tombstone' ? 1 : 0),
+  };
+}
+
+function same(a: Count, b: Count): boolean {
+  return a.values === b.values && a.tombstones === b.tombstones;
 }

@@ -6,6 +6,7 @@
 
 import type { Key, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { recordKey } from '../storage/keys.ts';
 import { type Space, type Store, StoreReadError } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
@@ -15,12 +16,17 @@ import { openSealed, type SealedRecord } from '../version/record-codec.ts';
 import type { Version } from '../version/version.ts';
 import type { KeyCounts, Kind } from './key-counts.ts';
 import { KeyQueue } from './key-queue.ts';
+import type { LossyPartitions } from './lossy-partitions.ts';
+import { RecentVersions } from './recent-versions.ts';
 
-/** What lies under a key. `damaged` is a failed answer, never "nothing". */
+/**
+ * What lies under a key. `damaged` is a failed answer, never "nothing": a record that fails its
+ * checksum, or an absence that proves nothing because records of the partition went missing.
+ */
 export type Held =
   | { readonly state: 'record'; readonly record: SealedRecord }
   | { readonly state: 'nothing' }
-  | { readonly state: 'damaged' };
+  | { readonly state: 'damaged'; readonly cause: 'unsound' | 'missing' };
 
 /** What became of a record: `held` when it, or a higher version, is on disk. */
 export type Applied =
@@ -33,14 +39,20 @@ interface Pending {
   readonly durable: Promise<void>;
 }
 
+const UNSOUND: Held = { state: 'damaged', cause: 'unsound' };
+const MISSING: Held = { state: 'damaged', cause: 'missing' };
+
 /** Applies under way at once; beyond it the replica says that it is overloaded. */
 const MAX_APPLIES = 8_192;
 
 export class Replica {
   readonly #store: Store;
   readonly #counts: KeyCounts;
+  readonly #lossy: LossyPartitions;
   readonly #counters: Counters;
   readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #acknowledged = new RecentVersions();
   readonly #queue = new KeyQueue();
   readonly #pending = new Map<Key, Pending>();
   #applies = 0;
@@ -49,16 +61,20 @@ export class Replica {
   constructor(options: {
     readonly store: Store;
     readonly counts: KeyCounts;
+    readonly lossy: LossyPartitions;
     readonly counters: Counters;
     readonly log: Log;
+    readonly clock: Clock;
   }) {
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#counts = options.counts;
+    this.#lossy = options.lossy;
     this.#counters = options.counters;
     this.#log = options.log;
   }
 
-  /** Values kept, over all partitions. Off by one for each healed copy whose kind was misread. */
+  /** Values kept, over all partitions. A healed copy whose kind was misread is put right by the next scrub. */
   get values(): number {
     return Math.max(0, this.#counts.values);
   }
@@ -85,16 +101,17 @@ export class Replica {
   /** What is on disk under `key`, synced and verified. */
   async read(partition: Partition, key: Key): Promise<Held> {
     const held = await this.#load(partition, key);
-    if (held.state === 'damaged') this.#reportDamage(partition, key);
+    if (held.state === 'damaged' && held.cause === 'unsound') this.#reportDamage(partition, key);
     return held;
   }
 
   /**
    * Keeps the merge of `record` and what is held; resolves when that is on disk. A damaged record
    * could have been newer than this one and acknowledged, so it is not overwritten here.
+   * Until `deadlineMs` (monotonic), when the request that brought it ends, no healing goes below it.
    * @throws StoreFullError, StoreFailedError
    */
-  async apply(partition: Partition, record: SealedRecord): Promise<Applied> {
+  async apply(partition: Partition, record: SealedRecord, deadlineMs: number): Promise<Applied> {
     this.#applies += 1;
     try {
       // Only the decision waits its turn. The syncs of one key's writes overlap: the store makes
@@ -102,7 +119,9 @@ export class Replica {
       const submitted = await this.#queue.run(record.key, () => this.#submit(partition, record));
       if (submitted === 'damaged') return { state: 'damaged' };
       await submitted.durable;
-      return { state: 'held', version: submitted.record.version };
+      const { version } = submitted.record;
+      this.#acknowledged.note(record.key, version, deadlineMs, this.#clock.monotonicMs());
+      return { state: 'held', version };
     } finally {
       this.#applies -= 1;
     }
@@ -111,22 +130,41 @@ export class Replica {
   /**
    * Replaces a damaged record by what the other replicas hold together: `merged` came from n-q+1 of
    * them, so it is at least as new as anything acknowledged. A key that is not damaged (any more) is
-   * left to `apply`.
+   * left to `apply`. False when this replica acknowledged a newer write a moment ago, which the others
+   * do not hold yet: the record stays damaged until a later healing.
    */
-  async heal(partition: Partition, key: Key, merged: SealedRecord | undefined): Promise<void> {
+  async heal(
+    partition: Partition,
+    key: Key,
+    merged: SealedRecord | undefined,
+    deadlineMs: number,
+  ): Promise<boolean> {
     invariant(merged === undefined || merged.key === key, 'a record of the key that is healed');
-    const healed = await this.#queue.run(key, async () => {
-      const held = await this.#newest(partition, key);
-      if (held.state !== 'damaged') return false;
-      await this.#replace(partition, key, merged);
-      return true;
-    });
-    if (healed) {
+    const result = await this.#queue.run(key, () => this.#healNow(partition, key, merged));
+    if (result === 'sound' && merged !== undefined) await this.apply(partition, merged, deadlineMs);
+    if (result === 'healed') {
       this.#counters.add('records_healed_total');
       this.#log.info('a damaged record was healed from other replicas', { partition });
-    } else if (merged !== undefined) {
-      await this.apply(partition, merged);
     }
+    return result !== 'too old';
+  }
+
+  async #healNow(
+    partition: Partition,
+    key: Key,
+    merged: SealedRecord | undefined,
+  ): Promise<'sound' | 'healed' | 'too old'> {
+    const held = await this.#newest(partition, key);
+    if (held.state !== 'damaged') return 'sound';
+    const acknowledged = this.#acknowledged.of(key, this.#clock.monotonicMs());
+    if (acknowledged !== undefined && (merged === undefined || merged.version < acknowledged)) {
+      return 'too old';
+    }
+    // A damaged record was counted as the value that it probably was.
+    const before = held.cause === 'unsound' ? 'value' : 'nothing';
+    await this.#replace(partition, key, merged, before);
+    if (merged === undefined) this.#lossy.proveAbsent(key);
+    return 'healed';
   }
 
   async #submit(partition: Partition, record: SealedRecord): Promise<Pending | 'damaged'> {
@@ -150,33 +188,45 @@ export class Replica {
 
   #write(partition: Partition, record: SealedRecord, before: Kind): Pending {
     const { key, bytes } = record;
-    const counted = this.#counts.turn(partition, before, kindOf(record));
+    const turn = this.#counts.turn(partition, before, kindOf(record));
     const durable = this.#store.batch([
       { type: 'put', key: recordKey(partition, key), value: bytes },
-      ...counted,
+      ...turn.changes,
     ]);
+    this.#lossy.noteStored(key);
     const pending: Pending = { record, durable };
     this.#pending.set(key, pending);
-    const settle = (): void => {
+    const settle = (applied: boolean): void => {
+      turn.settle(applied);
       if (this.#pending.get(key) === pending) this.#pending.delete(key);
     };
-    durable.then(settle, () => {
-      this.#counts.turn(partition, kindOf(record), before);
-      settle();
-    });
+    durable.then(
+      () => settle(true),
+      () => settle(false),
+    );
     return pending;
   }
 
-  async #replace(partition: Partition, key: Key, merged: SealedRecord | undefined): Promise<void> {
-    // The damaged record was counted as the value that it probably was.
-    const counted = this.#counts.turn(partition, 'value', kindOf(merged));
+  async #replace(
+    partition: Partition,
+    key: Key,
+    merged: SealedRecord | undefined,
+    before: Kind,
+  ): Promise<void> {
+    const turn = this.#counts.turn(partition, before, kindOf(merged));
     const at = recordKey(partition, key);
-    await this.#store.batch([
-      merged === undefined
-        ? { type: 'delete', key: at }
-        : { type: 'put', key: at, value: merged.bytes },
-      ...counted,
-    ]);
+    let durable = false;
+    try {
+      await this.#store.batch([
+        merged === undefined
+          ? { type: 'delete', key: at }
+          : { type: 'put', key: at, value: merged.bytes },
+        ...turn.changes,
+      ]);
+      durable = true;
+    } finally {
+      turn.settle(durable);
+    }
   }
 
   async #load(partition: Partition, key: Key): Promise<Held> {
@@ -184,13 +234,15 @@ export class Replica {
     try {
       bytes = await this.#store.get(recordKey(partition, key));
     } catch (error) {
-      if (error instanceof StoreReadError) return { state: 'damaged' };
+      if (error instanceof StoreReadError) return UNSOUND;
       throw error;
     }
-    if (bytes === undefined) return { state: 'nothing' };
+    if (bytes === undefined) {
+      return this.#lossy.mayMiss(partition, key) ? MISSING : { state: 'nothing' };
+    }
     const record = openSealed(bytes);
     // A sound record of another key lies in the wrong place: a misdirected write or read.
-    if (record === undefined || record.key !== key) return { state: 'damaged' };
+    if (record === undefined || record.key !== key) return UNSOUND;
     return { state: 'record', record };
   }
 

@@ -7,8 +7,15 @@ import type { KeyRange } from './store.ts';
 
 const RECORDS = 1;
 
+/** All records of all partitions. */
+export const ALL_RECORDS: KeyRange = {
+  start: Uint8Array.of(RECORDS),
+  end: Uint8Array.of(RECORDS + 1),
+};
+
 /** Names of what a node keeps about itself, beside its records and in the same batches. */
-export type OwnName = 'identity' | 'ring' | 'votes' | 'clock-bound' | `count/${number}`;
+export type OwnName = 'identity' | 'ring' | 'votes' | 'clock-bound' | Numbered;
+type Numbered = `count/${number}` | `lossy/${number}`;
 
 export function ownKey(name: OwnName): Uint8Array {
   return Buffer.from(`\0${name}`, 'latin1');
@@ -28,4 +35,13 @@ export function recordKey(partition: Partition, key: Key): Uint8Array {
   bytes.writeUInt16BE(partition, 1);
   bytes.write(key, 3, 'utf8');
   return bytes;
+}
+
+/** Of which partition and key a record's place is; `undefined` for a place that no record was ever given. */
+export function placeOf(
+  place: Uint8Array,
+): { readonly partition: Partition; readonly key: Key } | undefined {
+  const bytes = Buffer.from(place.buffer, place.byteOffset, place.byteLength);
+  if (bytes.length <= 3 || bytes.readUInt8(0) !== RECORDS) return undefined;
+  return { partition: bytes.readUInt16BE(1) as Partition, key: bytes.toString('utf8', 3) as Key };
 }

@@ -31,7 +31,10 @@ export async function readOwn(store: Store, name: OwnName): Promise<unknown> {
 }
 
 /** The numbers n for which something is kept under `<prefix>n`. */
-export async function ownNumbers(store: Store, prefix: 'count/'): Promise<readonly number[]> {
+export async function ownNumbers(
+  store: Store,
+  prefix: 'count/' | 'lossy/',
+): Promise<readonly number[]> {
   const entries = await store.scan(ownRange(prefix), MAX_PARTITIONS);
   const nameStart = 1 + prefix.length;
   return entries.map(({ key }) => Number(Buffer.from(key.subarray(nameStart)).toString('latin1')));

@@ -7,6 +7,7 @@ export type CounterName =
   | 'peer_requests_shed_total'
   | 'records_damaged_total'
   | 'records_healed_total'
+  | 'records_missing_total'
   | 'records_conflicting_total'
   | 'read_repairs_total'
   | 'repairs_put_off_total'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Key, Partition } from '../../src/ids.ts';
 import { KeyCounts } from '../../src/replica/key-counts.ts';
+import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
@@ -12,11 +13,14 @@ import {
 } from '../../src/storage/store.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
+import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
 
 const P = 3 as Partition;
 const K = 'k' as Key;
+/** Deadline of a request that is over: its write has reached whom it could. */
+const OVER = 0;
 
 describe('a replica', () => {
   test('keeps the higher version, in whatever order two records arrive', async () => {
@@ -25,22 +29,25 @@ describe('a replica', () => {
       [2, 1],
     ]) {
       const { replica } = await newReplica();
-      for (const at of order) await replica.apply(P, value(at));
+      for (const at of order) await replica.apply(P, value(at), OVER);
       expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
     }
   });
 
   test('answers an older write with the version that it keeps instead', async () => {
     const { replica } = await newReplica();
-    await replica.apply(P, value(2));
-    expect(await replica.apply(P, value(1))).toEqual({ state: 'held', version: versionAt(2) });
+    await replica.apply(P, value(2), OVER);
+    expect(await replica.apply(P, value(1), OVER)).toEqual({
+      state: 'held',
+      version: versionAt(2),
+    });
   });
 
   test('writes nothing when a record comes twice', async () => {
     const { replica, store } = await newReplica();
-    await replica.apply(P, value(1));
+    await replica.apply(P, value(1), OVER);
     store.batches.length = 0;
-    await replica.apply(P, value(1));
+    await replica.apply(P, value(1), OVER);
     expect(store.batches).toHaveLength(0);
   });
 
@@ -48,7 +55,7 @@ describe('a replica', () => {
     const { replica, store } = await newReplica();
     const release = store.holdBatches();
     let acknowledged = false;
-    const applied = replica.apply(P, value(1)).then(() => (acknowledged = true));
+    const applied = replica.apply(P, value(1), OVER).then(() => (acknowledged = true));
     await settled();
     expect(acknowledged).toBe(false);
     expect((await replica.read(P, K)).state).toBe('nothing');
@@ -60,9 +67,9 @@ describe('a replica', () => {
   test('lets an older record wait for the sync of the newer one that beats it', async () => {
     const { replica, store } = await newReplica();
     const release = store.holdBatches();
-    const newer = replica.apply(P, value(2));
+    const newer = replica.apply(P, value(2), OVER);
     let answered = false;
-    const older = replica.apply(P, value(1)).then((applied) => {
+    const older = replica.apply(P, value(1), OVER).then((applied) => {
       answered = true;
       return applied;
     });
@@ -75,11 +82,11 @@ describe('a replica', () => {
 
   test('counts values and tombstones, across a restart too', async () => {
     const { replica, store } = await newReplica();
-    await replica.apply(P, value(1, 'a' as Key));
-    await replica.apply(P, value(1, 'b' as Key));
-    await replica.apply(P, value(2, 'b' as Key));
+    await replica.apply(P, value(1, 'a' as Key), OVER);
+    await replica.apply(P, value(1, 'b' as Key), OVER);
+    await replica.apply(P, value(2, 'b' as Key), OVER);
     expect(replica.values).toBe(2);
-    await replica.apply(P, tombstone(3, 'a' as Key));
+    await replica.apply(P, tombstone(3, 'a' as Key), OVER);
     expect(replica.values).toBe(1);
     expect((await KeyCounts.open(store)).values).toBe(1);
   });
@@ -87,9 +94,9 @@ describe('a replica', () => {
   test('does not count what a full disk refused', async () => {
     const { replica, store } = await newReplica();
     store.failNextBatch(new StoreFullError('full'));
-    await expect(replica.apply(P, value(1))).rejects.toThrow(StoreFullError);
+    await expect(replica.apply(P, value(1), OVER)).rejects.toThrow(StoreFullError);
     expect(replica.values).toBe(0);
-    await replica.apply(P, value(1));
+    await replica.apply(P, value(1), OVER);
     expect(replica.values).toBe(1);
   });
 
@@ -97,10 +104,10 @@ describe('a replica', () => {
     const { replica, counters } = await newReplica();
     const other = await newReplica();
     const [one, two] = [value(1, K, 'one'), value(1, K, 'two')];
-    await replica.apply(P, one);
-    await replica.apply(P, two);
-    await other.replica.apply(P, two);
-    await other.replica.apply(P, one);
+    await replica.apply(P, one, OVER);
+    await replica.apply(P, two, OVER);
+    await other.replica.apply(P, two, OVER);
+    await other.replica.apply(P, one, OVER);
     expect(await replica.read(P, K)).toEqual(await other.replica.read(P, K));
     expect(counters.get('records_conflicting_total')).toBe(1);
   });
@@ -110,7 +117,7 @@ describe('a damaged record', () => {
   test('is a failed answer, never "nothing"', async () => {
     for (const damage of [flip, cutOff, misplace, unreadable]) {
       const { replica, store, counters } = await newReplica();
-      await replica.apply(P, value(1));
+      await replica.apply(P, value(1), OVER);
       await damage(store);
       expect((await replica.read(P, K)).state).toBe('damaged');
       expect(counters.get('records_damaged_total')).toBe(1);
@@ -119,17 +126,17 @@ describe('a damaged record', () => {
 
   test('is not overwritten by a write: it could have been newer and acknowledged', async () => {
     const { replica, store } = await newReplica();
-    await replica.apply(P, value(1));
+    await replica.apply(P, value(1), OVER);
     await flip(store);
-    expect(await replica.apply(P, value(2))).toEqual({ state: 'damaged' });
+    expect(await replica.apply(P, value(2), OVER)).toEqual({ state: 'damaged' });
     expect((await replica.read(P, K)).state).toBe('damaged');
   });
 
   test('is healed by what the other replicas hold together', async () => {
     const { replica, store, counters } = await newReplica();
-    await replica.apply(P, value(1));
+    await replica.apply(P, value(1), OVER);
     await flip(store);
-    await replica.heal(P, K, value(2));
+    await replica.heal(P, K, value(2), OVER);
     expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
     expect(counters.get('records_healed_total')).toBe(1);
     expect(replica.values).toBe(1);
@@ -137,19 +144,48 @@ describe('a damaged record', () => {
 
   test('is removed when the other replicas hold nothing', async () => {
     const { replica, store } = await newReplica();
-    await replica.apply(P, value(1));
+    await replica.apply(P, value(1), OVER);
     await flip(store);
-    await replica.heal(P, K, undefined);
+    await replica.heal(P, K, undefined, OVER);
     expect((await replica.read(P, K)).state).toBe('nothing');
     expect(replica.values).toBe(0);
   });
 
   test('is healed once: a late healing is merged like any record, or changes nothing', async () => {
     const { replica } = await newReplica();
-    await replica.apply(P, value(2));
-    await replica.heal(P, K, value(1));
-    await replica.heal(P, K, undefined);
+    await replica.apply(P, value(2), OVER);
+    await replica.heal(P, K, value(1), OVER);
+    await replica.heal(P, K, undefined, OVER);
     expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
+  });
+
+  test('is not healed by less than was acknowledged here, while that may be on its way to the others', async () => {
+    const { replica, store, clock } = await newReplica();
+    await replica.apply(P, value(2), 1_000);
+    await flip(store);
+    expect(await replica.heal(P, K, value(1), 1_000)).toBe(false);
+    expect(await replica.heal(P, K, undefined, 1_000)).toBe(false);
+    expect((await replica.read(P, K)).state).toBe('damaged');
+    clock.advance(1_000);
+    expect(await replica.heal(P, K, value(1), 2_000)).toBe(true);
+    expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(1) } });
+  });
+});
+
+describe('the count of keys', () => {
+  test('is never more than there are, on disk either, though a full disk refuses a write in between', async () => {
+    const { replica, store } = await newReplica();
+    const release = store.holdBatches();
+    const before = replica.apply(P, value(1, 'a' as Key), OVER);
+    await settled();
+    store.failNextBatch(new StoreFullError('full'));
+    const refused = replica.apply(P, value(1, 'b' as Key), OVER);
+    const after = replica.apply(P, value(1, 'c' as Key), OVER);
+    await expect(refused).rejects.toThrow(StoreFullError);
+    release();
+    await Promise.all([before, after]);
+    expect(replica.values).toBe(2);
+    expect((await KeyCounts.open(store)).keys(P)).toBeLessThanOrEqual(2);
   });
 });
 
@@ -187,11 +223,13 @@ async function unreadable(store: TestStore): Promise<void> {
   store.failReads(new StoreReadError('a page is damaged'));
 }
 
-async function newReplica(): Promise<{ replica: Replica; store: TestStore; counters: Counters }> {
-  const store = new TestStore();
+async function newReplica(store = new TestStore()) {
   const counters = new Counters();
   const counts = await KeyCounts.open(store);
-  return { replica: new Replica({ store, counts, counters, log: silentLog }), store, counters };
+  const lossy = await LossyPartitions.open(store);
+  const clock = new HandClock();
+  const replica = new Replica({ store, counts, lossy, counters, log: silentLog, clock });
+  return { replica, store, counters, clock };
 }
 
 /** A memory store whose syncs can be held up and whose calls can be made to fail. */

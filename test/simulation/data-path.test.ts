@@ -216,6 +216,38 @@ describe('a damaged record', () => {
     }
   });
 
+  test('is found by the scrub when nobody reads it, and healed', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [damaged = 0, other = 0] = keepers;
+    await story.tamper(damaged, 'k', flip);
+    await story.pass(3_000);
+    expect(await story.onDisk(damaged, 'k')).toEqual(await story.onDisk(other, 'k'));
+  });
+
+  test('that vanished without a trace is missed by the scrub: "nothing" is no answer any more', async () => {
+    const story = await Story.begin();
+    await story.put(1, 'k', 'v', 'all');
+    const { keepers } = await story.replicasOf('k');
+    const [lossy = 0, down = 0, up = 0] = keepers;
+    await story.tamper(lossy, 'k', () => undefined);
+    await story.pass(3_000);
+    story.cluster.crash(story.node(lossy));
+    story.cluster.start(story.node(lossy));
+    await story.until(() => story.cluster.ready);
+    // Two of three replicas are asked, and the one that lost the key does not count as one of them.
+    story.cluster.crash(story.node(down));
+    await expect(story.get(up, 'k')).rejects.toMatchObject({
+      replicas: expect.arrayContaining([expect.objectContaining({ state: 'damaged' })]),
+    });
+    story.cluster.start(story.node(down));
+    await story.until(() => story.cluster.ready);
+    expect(await story.get(lossy, 'k')).toBe('v');
+    await story.pass(500);
+    expect(await story.onDisk(lossy, 'k')).toEqual(await story.onDisk(up, 'k'));
+  });
+
   test('that was a tombstone leaves no negative count', async () => {
     const story = await Story.begin();
     await story.put(1, 'k', 'v', 'all');

@@ -17,12 +17,13 @@ export async function convergence(options: {
   readonly cluster: SimulatedCluster;
   readonly scheduler: Scheduler;
   readonly keys: readonly string[];
-}): Promise<readonly string[]> {
+}): Promise<string[]> {
   const { cluster, scheduler, keys } = options;
   const flaws: string[] = [];
+  const readers = cluster.running.filter(({ wiped }) => !wiped);
   for (let read = 0; read < READS; read++) {
     for (const key of keys) {
-      const reader = cluster.running[read % cluster.running.length];
+      const reader = readers[read % readers.length];
       const flaw = reader && (await readThrough(reader.node.operations, key, scheduler));
       if (flaw !== undefined && read === READS - 1)
         flaws.push(`${key} by ${reader?.name}: ${flaw}`);
@@ -61,8 +62,8 @@ async function copiesOf(
   cluster: SimulatedCluster,
   key: Key,
   scheduler: Scheduler,
-): Promise<readonly string[]> {
-  const [first] = cluster.running;
+): Promise<string[]> {
+  const first = cluster.running.find(({ wiped }) => !wiped);
   let located: Awaited<ReturnType<Reader['locate']>> | undefined;
   void first?.node.operations.locate(key, 2_000).then((location) => {
     located = location;
@@ -70,7 +71,9 @@ async function copiesOf(
   await scheduler.run(scheduler.nowMs + 3_000, () => located !== undefined);
   if (located === undefined) return [];
   const { partition, replicas } = located;
-  const keepers = cluster.nodes.filter(({ name }) => replicas.some(({ node }) => node === name));
+  const keepers = cluster.nodes.filter(
+    ({ name, wiped }) => !wiped && replicas.some(({ node }) => node === name),
+  );
   const copies = keepers.map(async ({ disk }) => {
     const bytes = await disk.durable.get(recordKey(partition, key));
     return bytes === undefined ? 'nothing' : Buffer.from(bytes).toString('base64');

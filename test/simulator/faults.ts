@@ -6,6 +6,7 @@
  * damaged or wiped, and only with three or more replicas of each key; more would break what was
  * promised, and prove nothing.
  */
+import { ALL_RECORDS } from '../../src/storage/keys.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
@@ -17,6 +18,8 @@ export const FAULT_KINDS = [
   'partial_split',
   'full_split',
   'connection_reset',
+  'delay',
+  'reordering',
   'crash',
   'crash_of_all',
   'pause',
@@ -24,17 +27,29 @@ export const FAULT_KINDS = [
   'full_disk',
   'failing_sync',
   'bit_flip',
+  'swapped_records',
+  'torn_write',
+  'wipe',
   'clock_offset',
   'clock_drift',
   'clock_jump',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** Kinds that damage what a disk had synced. */
+const DISK_DAMAGE: ReadonlySet<FaultKind> = new Set([
+  'bit_flip',
+  'swapped_records',
+  'torn_write',
+  'wipe',
+]);
+
 const HOUR_MS = 3_600_000;
 const MEAN_PAUSE_MS = 400;
+const MOST_RECORDS = 1_000;
 
 export class Faults {
-  /** How often each kind struck. */
+  /** How often each kind did something. */
   readonly fired = new Map<FaultKind, number>();
   readonly #cluster: SimulatedCluster;
   readonly #network: SimulatedNetwork;
@@ -42,7 +57,7 @@ export class Faults {
   readonly #random: SeededRandom;
   readonly #trace: Trace;
   readonly #active: readonly FaultKind[];
-  /** The one node whose disk may rot. */
+  /** The one node whose disk may be damaged. */
   readonly #rotting: SimulatedNode | undefined;
   #over = false;
 
@@ -77,12 +92,14 @@ export class Faults {
   heal(): void {
     this.#over = true;
     this.#network.mend();
+    this.#network.heldBack = 0;
     for (const node of this.#cluster.nodes) {
       node.clockFault.offsetMs = 0;
       node.clockFault.drift = 0;
       node.disk.slowness = 1;
       node.disk.room = 'ample';
       node.disk.failNextSync = false;
+      this.#network.slow(node.name, 1);
       if (node.life.ended) this.#cluster.start(node);
       else node.life.resume();
     }
@@ -91,74 +108,109 @@ export class Faults {
   #next(): void {
     this.#scheduler.after(this.#random.fraction() * 2 * MEAN_PAUSE_MS, () => {
       if (this.#over) return;
-      this.#strike(this.#random.pick(this.#active), this.#random.pick(this.#cluster.nodes));
+      this.#strikeOnce();
       this.#next();
     });
   }
 
-  #strike(kind: FaultKind, node: SimulatedNode): void {
-    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
+  #strikeOnce(): void {
+    const kind = this.#random.pick(this.#active);
+    const victim = this.#random.pick(this.#cluster.nodes);
+    const node = DISK_DAMAGE.has(kind) ? this.#rotting : victim;
+    if (node === undefined) return;
     this.#trace.line(this.#scheduler.nowMs, `FAULT ${kind} ${node.name}`);
+    void this.#strike(kind, node).then((struck) => {
+      if (struck) this.#count(kind);
+    });
+  }
+
+  #count(kind: FaultKind): void {
+    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
+  }
+
+  /** False when there was nothing to strike at, or it did not come to that yet. */
+  async #strike(kind: FaultKind, node: SimulatedNode): Promise<boolean> {
     switch (kind) {
       case 'one_way_split':
         this.#network.cut(node.name, this.#other(node).name);
         this.#later(() => this.#network.mend());
-        return;
+        return true;
       case 'partial_split': {
         const other = this.#other(node);
         this.#network.cut(node.name, other.name);
         this.#network.cut(other.name, node.name);
         this.#later(() => this.#network.mend());
-        return;
+        return true;
       }
       case 'full_split':
         this.#split();
         this.#later(() => this.#network.mend());
-        return;
+        return true;
       case 'connection_reset':
         this.#network.reset(node.name, this.#other(node).name);
-        return;
+        return true;
       case 'crash':
         this.#crash(node);
-        return;
+        return true;
       case 'crash_of_all':
         for (const each of this.#cluster.nodes) this.#crash(each);
-        return;
+        return true;
       case 'pause':
         node.life.pause();
         this.#later(() => node.life.resume());
-        return;
+        return true;
       case 'slow_disk':
         node.disk.slowness = this.#random.pick([10, 100]);
         this.#later(() => {
           node.disk.slowness = 1;
         });
-        return;
+        return true;
       case 'full_disk':
         node.disk.room = this.#random.pick(['low', 'exhausted']);
         this.#later(() => {
           node.disk.room = 'ample';
         });
-        return;
+        return true;
       case 'failing_sync':
         node.disk.failNextSync = true;
         this.#later(() => this.#restart(node));
-        return;
+        return true;
       case 'bit_flip':
-        void this.#flip();
-        return;
+        return flipBit(node, this.#random);
+      case 'swapped_records':
+        return swapRecords(node, this.#random);
+      case 'torn_write':
+        this.#tearSoon(node, 200);
+        return false;
+      case 'wipe':
+        if (node.wiped) return false;
+        if (!node.life.ended) this.#cluster.crash(node);
+        node.wiped = true;
+        node.disk.wipe();
+        this.#later(() => this.#restart(node));
+        return true;
+      case 'delay':
+        this.#network.slow(node.name, this.#random.pick([10, 50]));
+        this.#later(() => this.#network.slow(node.name, 1));
+        return true;
+      case 'reordering':
+        this.#network.heldBack = 0.05;
+        this.#later(() => {
+          this.#network.heldBack = 0;
+        });
+        return true;
       case 'clock_offset':
         node.clockFault.offsetMs = (this.#random.fraction() - 0.5) * 2 * HOUR_MS;
         this.#later(() => {
           node.clockFault.offsetMs = 0;
         });
-        return;
+        return true;
       case 'clock_drift':
         node.clockFault.drift = (this.#random.fraction() - 0.5) * 0.002;
-        return;
+        return true;
       case 'clock_jump':
         node.clockFault.offsetMs += this.#random.pick([-5_000, -500, 500, 5_000]);
-        return;
+        return true;
     }
   }
 
@@ -167,6 +219,18 @@ export class Faults {
     for (const a of sides) {
       for (const b of sides) if (a.left !== b.left) this.#network.cut(a.node.name, b.node.name);
     }
+  }
+
+  /** Crashes `node` in the midst of writing a record. */
+  #tearSoon(node: SimulatedNode, tries: number): void {
+    if (this.#over || node.life.ended || tries === 0) return;
+    if (!node.disk.writesRecord) {
+      this.#scheduler.after(1, () => this.#tearSoon(node, tries - 1));
+      return;
+    }
+    node.disk.tearNext = true;
+    this.#crash(node);
+    if (node.disk.torn) this.#count('torn_write');
   }
 
   #crash(node: SimulatedNode): void {
@@ -178,20 +242,6 @@ export class Faults {
     if (node.life.ended) this.#cluster.start(node);
   }
 
-  /** One bit of one record on the disk that may rot. */
-  async #flip(): Promise<void> {
-    if (this.#rotting === undefined) return;
-    const { durable } = this.#rotting.disk;
-    const records = { start: Uint8Array.of(1), end: Uint8Array.of(2) };
-    const entries = await durable.scan(records, 1_000);
-    if (entries.length === 0) return;
-    const { key, value } = this.#random.pick(entries);
-    const flipped = Uint8Array.from(value);
-    const at = this.#random.between(0, flipped.length - 1);
-    flipped[at] = (flipped[at] ?? 0) ^ (1 << this.#random.between(0, 7));
-    await durable.batch([{ type: 'put', key, value: flipped }]);
-  }
-
   #other(node: SimulatedNode): SimulatedNode {
     return this.#random.pick(this.#cluster.nodes.filter((each) => each !== node));
   }
@@ -201,4 +251,29 @@ export class Faults {
       if (!this.#over) task();
     });
   }
+}
+
+/** One bit of one record. */
+async function flipBit({ disk }: SimulatedNode, random: SeededRandom): Promise<boolean> {
+  const entries = await disk.durable.scan(ALL_RECORDS, MOST_RECORDS);
+  if (entries.length === 0) return false;
+  const { key, value } = random.pick(entries);
+  const flipped = Uint8Array.from(value);
+  const at = random.between(0, flipped.length - 1);
+  flipped[at] = (flipped[at] ?? 0) ^ (1 << random.between(0, 7));
+  await disk.durable.batch([{ type: 'put', key, value: flipped }]);
+  return true;
+}
+
+/** Two records lie in each other's place, as after a misdirected write. */
+async function swapRecords({ disk }: SimulatedNode, random: SeededRandom): Promise<boolean> {
+  const entries = await disk.durable.scan(ALL_RECORDS, MOST_RECORDS);
+  if (entries.length < 2) return false;
+  const one = random.pick(entries);
+  const other = random.pick(entries.filter((entry) => entry !== one));
+  await disk.durable.batch([
+    { type: 'put', key: one.key, value: other.value },
+    { type: 'put', key: other.key, value: one.value },
+  ]);
+  return true;
 }

@@ -21,6 +21,10 @@ export interface SimulatedNode {
   node: QuorateNode | undefined;
   /** Why the last start failed. */
   refusal: unknown;
+  /** Whether its disk was replaced by an empty one: it is no member any more. */
+  wiped: boolean;
+  /** What its present life counted. */
+  counters: Counters;
 }
 
 export interface ClusterSettings {
@@ -42,6 +46,7 @@ export class SimulatedCluster {
   readonly #trace: Trace;
   readonly #settings: ClusterSettings;
   #lives = 0;
+  #missingBefore = 0;
 
   constructor(options: {
     readonly seed: number;
@@ -68,6 +73,8 @@ export class SimulatedCluster {
         life: new Life(),
         node: undefined,
         refusal: undefined,
+        wiped: false,
+        counters: new Counters(),
       };
     });
   }
@@ -77,13 +84,17 @@ export class SimulatedCluster {
     return this.nodes.filter(isRunning);
   }
 
-  /** Every node belongs to the cluster and has met the others. */
+  /** Every node that kept its disk belongs to the cluster and has met the others. */
   get ready(): boolean {
-    const { running } = this;
-    return (
-      running.length === this.nodes.length &&
-      running.every(({ node }) => node.cluster.readiness().every((check) => check.ok))
+    const members = this.nodes.filter(({ wiped }) => !wiped);
+    return members.every(
+      (member) => isRunning(member) && member.node.cluster.readiness().every((check) => check.ok),
     );
+  }
+
+  /** Records that the scrubs of all lives found missing. */
+  get recordsMissing(): number {
+    return this.#missingBefore + sum(this.nodes.map(missingOf));
   }
 
   /** Why it is not ready, for people. */
@@ -102,6 +113,8 @@ export class SimulatedCluster {
   start(node: SimulatedNode): void {
     const life = new Life();
     node.life = life;
+    this.#missingBefore += missingOf(node);
+    node.counters = new Counters();
     const lifeName = `${node.name}/${this.#lives++}`;
     const clock = simulatedClock(this.#scheduler, life, node.clockFault);
     const created = createNode(this.#configOf(node), {
@@ -120,7 +133,7 @@ export class SimulatedCluster {
         },
       },
       log: logInto(this.#trace, this.#scheduler, node.name),
-      counters: new Counters(),
+      counters: node.counters,
     });
     node.refusal = undefined;
     created.then(
@@ -171,6 +184,14 @@ export class SimulatedCluster {
 
 function isRunning(node: SimulatedNode): node is SimulatedNode & { readonly node: QuorateNode } {
   return node.node !== undefined && !node.life.ended;
+}
+
+function missingOf({ counters }: SimulatedNode): number {
+  return counters.get('records_missing_total');
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 /** What a node logs is part of what happened. */

@@ -1,3 +1,4 @@
+import { placeOf } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { type Change, type Space, type Store, StoreFullError } from '../../src/storage/store.ts';
 import type { Life } from './life.ts';
@@ -32,6 +33,18 @@ export class SimulatedDisk {
   room: Space = 'ample';
   /** The next sync fails, and what it was to sync is lost. */
   failNextSync = false;
+  /** At the next crash the batch that was being written leaves cut records behind. */
+  tearNext = false;
+  /** Whether the last crash tore a batch. */
+  torn = false;
+
+  /** Whether a record is being written at this moment. */
+  get writesRecord(): boolean {
+    return this.#pending.some(({ changes }) =>
+      changes.some(({ key }) => placeOf(key) !== undefined),
+    );
+  }
+
   /** When the batch handed over last will be synced: batches become durable in order. */
   #lastSyncMs = 0;
 
@@ -103,12 +116,26 @@ export class SimulatedDisk {
     });
   }
 
+  /** Records that are cut at some byte; what the node keeps about itself is spared, or the disk would count as lost. */
+  #tear(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.type !== 'put' || placeOf(change.key) === undefined) continue;
+      const value = change.value.subarray(0, this.#random.between(0, change.value.length - 1));
+      void this.#durable.batch([{ type: 'put', key: change.key, value }]);
+      this.torn = true;
+    }
+  }
+
   #crash(life: Life): void {
     const own = this.#pending.filter((pending) => pending.life === life);
     const kept = this.#random.between(0, own.length);
+    const tear = this.tearNext;
+    this.tearNext = false;
+    this.torn = false;
     for (const [index, pending] of own.entries()) {
       this.#pending.splice(this.#pending.indexOf(pending), 1);
       if (index < kept) void this.#durable.batch(pending.changes);
+      if (index === kept && tear) this.#tear(pending.changes);
     }
     this.#lastSyncMs = this.#scheduler.nowMs;
   }

@@ -57,7 +57,11 @@ export class SimulatedNetwork {
   readonly #cuts = new Set<string>();
   /** Exchanges under way, by the pair of nodes, for `reset`. */
   readonly #open = new Map<string, Set<() => void>>();
+  /** How many times slower than usual messages from and to a node are. */
+  readonly #slowness = new Map<string, number>();
   settings: NetworkSettings;
+  /** Probability that a message is held back until much later ones have passed it. */
+  heldBack = 0;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -79,6 +83,11 @@ export class SimulatedNetwork {
   /** Ends all cuts. */
   mend(): void {
     this.#cuts.clear();
+  }
+
+  /** Messages from and to `name` take that many times longer. */
+  slow(name: string, times: number): void {
+    this.#slowness.set(name, times);
   }
 
   /** Breaks the connections between two nodes: what is under way is lost, new ones work. */
@@ -157,11 +166,13 @@ export class SimulatedNetwork {
       };
       const pair = `${own.name}>${peer?.name}`;
       const lose = (): void => {
-        this.#deliver(`${own.name} lost ${peer?.name}`, () => end('lost'));
+        this.#deliver(`${own.name} lost ${peer?.name}`, 1, 0, () => end('lost'));
       };
       const deadline = this.#scheduler.after(options.timeoutMs, () => end('timeout'));
       if (peer === undefined || peer.life.ended) {
-        this.#deliver(`${own.name} finds nobody for ${request.type}`, () => end('unreachable'));
+        this.#deliver(`${own.name} finds nobody for ${request.type}`, 1, 0, () =>
+          end('unreachable'),
+        );
         return;
       }
       const ofPair = this.#open.get(pair) ?? new Set();
@@ -190,17 +201,19 @@ export class SimulatedNetwork {
     }
     const times = this.#random.chance(this.settings.duplication) ? 2 : 1;
     for (let time = 0; time < times; time++) {
-      this.#deliver(what, () => {
+      const slowness = Math.max(this.#slowness.get(from) ?? 1, this.#slowness.get(to) ?? 1);
+      const extraMs = this.#random.chance(this.heldBack) ? this.#random.fraction() * 500 : 0;
+      this.#deliver(what, slowness, extraMs, () => {
         if (this.#cuts.has(`${from}>${to}`)) this.#trace.line(this.#scheduler.nowMs, 'cut off');
         else arrive();
       });
     }
   }
 
-  #deliver(what: string, arrive: () => void): void {
+  #deliver(what: string, slowness: number, extraMs: number, arrive: () => void): void {
     const { minDelayMs, maxDelayMs } = this.settings;
     const delayMs = minDelayMs + this.#random.fraction() * (maxDelayMs - minDelayMs);
-    this.#scheduler.after(delayMs, () => {
+    this.#scheduler.after(delayMs * slowness + extraMs, () => {
       this.#trace.line(this.#scheduler.nowMs, what);
       arrive();
     });

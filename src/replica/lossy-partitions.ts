@@ -1,0 +1,55 @@
+import type { Key, Partition } from '../ids.ts';
+import { keepOwn, ownNumbers } from '../storage/own-state.ts';
+import type { Change, Store } from '../storage/store.ts';
+
+/** Keys remembered as absent; a forgotten one is asked of the other replicas again. */
+const MAX_PROVEN = 10_000;
+
+/**
+ * Partitions of which records are missing without a trace: flipped bits in the pages of a B+ tree can
+ * hide a key, and reading it reports no error. In such a partition a key that is not there may be one
+ * that was lost, so its absence is damage, until the other replicas told what it held. Kept on disk,
+ * so that a restart does not forget.
+ */
+export class LossyPartitions {
+  readonly #partitions: Set<Partition>;
+  /** Keys that the other replicas do not hold either, in the order in which that was learnt. */
+  readonly #proven = new Set<Key>();
+
+  private constructor(partitions: Set<Partition>) {
+    this.#partitions = partitions;
+  }
+
+  static async open(store: Store): Promise<LossyPartitions> {
+    return new LossyPartitions(new Set((await ownNumbers(store, 'lossy/')) as Partition[]));
+  }
+
+  has(partition: Partition): boolean {
+    return this.#partitions.has(partition);
+  }
+
+  /** Whether the absence of `key` proves nothing. */
+  mayMiss(partition: Partition, key: Key): boolean {
+    return this.#partitions.has(partition) && !this.#proven.has(key);
+  }
+
+  /** From now on; the changes make it last. */
+  mark(partition: Partition): readonly Change[] {
+    this.#partitions.add(partition);
+    return [keepOwn(`lossy/${partition}`, {})];
+  }
+
+  /** The other replicas do not hold `key` either. */
+  proveAbsent(key: Key): void {
+    this.#proven.add(key);
+    for (const oldest of this.#proven) {
+      if (this.#proven.size <= MAX_PROVEN) return;
+      this.#proven.delete(oldest);
+    }
+  }
+
+  /** `key` is there now; should it vanish, that is a loss again. */
+  noteStored(key: Key): void {
+    this.#proven.delete(key);
+  }
+}

@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest';
+import type { Key, Partition } from '../../src/ids.ts';
+import { KeyCounts } from '../../src/replica/key-counts.ts';
+import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
+import { Replica } from '../../src/replica/replica.ts';
+import { Scrub } from '../../src/replica/scrub.ts';
+import { recordKey } from '../../src/storage/keys.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { type Store, StoreFullError, StoreReadError } from '../../src/storage/store.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
+import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
+import { HandClock } from '../runtime/hand-clock.ts';
+import { silentLog } from '../telemetry/silent-log.ts';
+import { versionAt } from '../version/version-at.ts';
+
+const P = 3 as Partition;
+const OTHER = 7 as Partition;
+const OVER = 0;
+
+describe('a scrub', () => {
+  test('finds nothing wrong while keys come, change, go and are refused', async () => {
+    const node = await open();
+    for (let round = 0; round < 5; round++) {
+      for (let n = 0; n < 40; n++) {
+        const partition = n % 2 === 0 ? P : OTHER;
+        await node.replica.apply(partition, record(`${round}/${n}`), OVER);
+        if (n % 10 === 0)
+          await node.replica.apply(partition, record(`${round}/${n}`, 2, true), OVER);
+        if (n % 7 === 0) await node.scrub.turn();
+      }
+      await node.damage(P, `${round}/0`);
+      await node.replica.heal(P, `${round}/0` as Key, undefined, OVER);
+      await node.walk();
+    }
+    expect(node.counters.get('records_missing_total')).toBe(0);
+    expect((await KeyCounts.open(node.store)).keys(P)).toBe(95);
+  });
+
+  test('notices a record that is gone without a trace: from then on absence is damage', async () => {
+    const node = await open();
+    for (const key of ['a', 'b', 'c']) await node.replica.apply(P, record(key), OVER);
+    await node.lose(P, 'b');
+    await node.walk();
+    expect(node.counters.get('records_missing_total')).toBe(1);
+    expect(await node.stateOf(P, 'b')).toBe('damaged');
+    expect(await node.stateOf(P, 'never written')).toBe('damaged');
+    expect(await node.stateOf(P, 'a')).toBe('record');
+    expect(await node.stateOf(OTHER, 'b')).toBe('nothing');
+  });
+
+  test('notices when a whole partition is gone', async () => {
+    const node = await open();
+    await node.replica.apply(P, record('a'), OVER);
+    await node.replica.apply(OTHER, record('b'), OVER);
+    await node.lose(P, 'a');
+    await node.walk();
+    expect(await node.stateOf(P, 'a')).toBe('damaged');
+  });
+
+  test('notices a record under the key of another: its own place may be empty', async () => {
+    const node = await open();
+    await node.replica.apply(P, record('a'), OVER);
+    const { bytes } = record('b');
+    await node.store.batch([{ type: 'put', key: recordKey(P, 'a' as Key), value: bytes }]);
+    await node.walk();
+    expect(node.damaged).toEqual(['a']);
+    expect(await node.stateOf(P, 'b')).toBe('damaged');
+  });
+
+  test('names the keys whose records fail their checksum', async () => {
+    const node = await open();
+    for (const key of ['a', 'b', 'c']) await node.replica.apply(P, record(key), OVER);
+    await node.damage(P, 'b');
+    await node.walk();
+    expect(node.damaged).toEqual(['b']);
+    expect(node.counters.get('records_missing_total')).toBe(0);
+  });
+
+  test('does not forget the loss over a restart, and reports it once', async () => {
+    const node = await open();
+    for (const key of ['a', 'b']) await node.replica.apply(P, record(key), OVER);
+    await node.lose(P, 'b');
+    await node.walk();
+    const again = await open(node.store);
+    expect(await again.stateOf(P, 'b')).toBe('damaged');
+    await again.walk();
+    expect(again.counters.get('records_missing_total')).toBe(0);
+  });
+
+  test('notices what went missing while the node was down', async () => {
+    const node = await open();
+    for (const key of ['a', 'b']) await node.replica.apply(P, record(key), OVER);
+    await node.lose(P, 'a');
+    const again = await open(node.store);
+    await again.walk();
+    expect(await again.stateOf(P, 'a')).toBe('damaged');
+  });
+
+  test('misses the same records again when a full disk kept it from writing that down', async () => {
+    const node = await open();
+    for (const key of ['a', 'b']) await node.replica.apply(P, record(key), OVER);
+    await node.lose(P, 'a');
+    node.store.full = true;
+    await expect(node.walk()).rejects.toThrow(StoreFullError);
+    expect(await node.stateOf(P, 'a')).toBe('damaged');
+    node.store.full = false;
+    await node.walk();
+    expect(await (await open(node.store)).stateOf(P, 'a')).toBe('damaged');
+  });
+
+  test('starts again when it was interrupted, and misses nothing that it had read', async () => {
+    const node = await open();
+    for (let n = 0; n < 10; n++) await node.replica.apply(P, record(`${n}`), OVER);
+    for (let n = 0; n < 10; n++) await node.replica.apply(OTHER, record(`${n}`), OVER);
+    // A record that was not counted makes the walk write, which the disk refuses.
+    const { bytes } = record('uncounted');
+    await node.store.batch([{ type: 'put', key: recordKey(P, 'uncounted' as Key), value: bytes }]);
+    node.store.full = true;
+    await expect(node.scrub.turn()).rejects.toThrow(StoreFullError);
+    node.store.full = false;
+    await node.walk();
+    expect(node.counters.get('records_missing_total')).toBe(0);
+  });
+
+  test('counts what it cannot read as missing', async () => {
+    const node = await open();
+    await node.replica.apply(P, record('a'), OVER);
+    node.store.unreadable = true;
+    await node.walk();
+    node.store.unreadable = false;
+    expect(await node.stateOf(P, 'b')).toBe('damaged');
+  });
+
+  test('walks on page by page, so that one turn never reads everything', async () => {
+    const node = await open();
+    for (let n = 0; n < 1_200; n++) await node.replica.apply(P, record(`key${n}`), OVER);
+    node.store.scanned = 0;
+    await node.scrub.turn();
+    expect(node.store.scanned).toBeGreaterThanOrEqual(500);
+    expect(node.store.scanned).toBeLessThan(600);
+    await node.lose(P, 'key999');
+    await node.walk();
+    expect(node.counters.get('records_missing_total')).toBe(1);
+  });
+});
+
+describe('a lossy partition', () => {
+  test('takes a key again when the others told what it held, or that it held nothing', async () => {
+    const node = await lossy();
+    expect(await node.replica.apply(P, record('b', 5), OVER)).toEqual({ state: 'damaged' });
+    await node.replica.heal(P, 'b' as Key, record('b', 4), OVER);
+    expect(await node.stateOf(P, 'b')).toBe('record');
+    await node.replica.heal(P, 'new' as Key, undefined, OVER);
+    expect(await node.stateOf(P, 'new')).toBe('nothing');
+    expect(await node.replica.apply(P, record('new', 5), OVER)).toMatchObject({ state: 'held' });
+    await node.walk();
+    expect((await KeyCounts.open(node.store)).keys(P)).toBe(3);
+    expect(node.counters.get('records_missing_total')).toBe(1);
+  });
+
+  test('notices a second loss', async () => {
+    const node = await lossy();
+    await node.replica.heal(P, 'new' as Key, undefined, OVER);
+    await node.replica.apply(P, record('new', 5), OVER);
+    await node.walk();
+    await node.lose(P, 'new');
+    await node.walk();
+    expect(node.counters.get('records_missing_total')).toBe(2);
+    expect(await node.stateOf(P, 'new')).toBe('damaged');
+  });
+
+  async function lossy() {
+    const node = await open();
+    for (const key of ['a', 'b']) await node.replica.apply(P, record(key), OVER);
+    await node.lose(P, 'b');
+    await node.walk();
+    return node;
+  }
+});
+
+async function open(store = new TestStore()) {
+  const counters = new Counters();
+  const counts = await KeyCounts.open(store);
+  const lossy = await LossyPartitions.open(store);
+  const clock = new HandClock();
+  const replica = new Replica({ store, counts, lossy, counters, log: silentLog, clock });
+  const damaged: string[] = [];
+  const onDamaged = (key: Key): void => void damaged.push(key);
+  const scrub = new Scrub({ store, counts, lossy, counters, log: silentLog, onDamaged });
+  return {
+    store,
+    counters,
+    replica,
+    scrub,
+    damaged,
+    /** Turns enough for the rest of a walk and a whole one after it. */
+    async walk() {
+      for (let turn = 0; turn < 6; turn++) await scrub.turn();
+      damaged.splice(0, damaged.length, ...new Set(damaged));
+    },
+    async stateOf(partition: Partition, key: string) {
+      return (await replica.read(partition, key as Key)).state;
+    },
+    lose: (partition: Partition, key: string) =>
+      store.batch([{ type: 'delete', key: recordKey(partition, key as Key) }]),
+    async damage(partition: Partition, key: string) {
+      const place = recordKey(partition, key as Key);
+      const bytes = Buffer.from((await store.get(place)) ?? []);
+      bytes.writeUInt8(bytes.readUInt8(30) ^ 1, 30);
+      await store.batch([{ type: 'put', key: place, value: bytes }]);
+    },
+  };
+}
+
+class TestStore extends MemoryStore implements Store {
+  full = false;
+  unreadable = false;
+  scanned = 0;
+
+  override async batch(...[changes]: Parameters<MemoryStore['batch']>): Promise<void> {
+    if (this.full) throw new StoreFullError('full');
+    return super.batch(changes);
+  }
+
+  override async scan(...[range, limit]: Parameters<MemoryStore['scan']>) {
+    if (this.unreadable) throw new StoreReadError('a page is damaged');
+    const entries = await super.scan(range, limit);
+    this.scanned += entries.length;
+    return entries;
+  }
+}
+
+function record(key: string, at = 1, tombstone = false): SealedRecord {
+  const content = {
+    type: 'value',
+    value: Buffer.from('v'),
+    contentType: 'text/plain',
+    metadata: new Map<string, string>(),
+  } as const;
+  return sealRecord({
+    key: key as Key,
+    version: versionAt(at),
+    content: tombstone ? { type: 'tombstone' } : content,
+  });
+}
