@@ -2,6 +2,7 @@ import { ClientError } from '../errors.ts';
 import { StoreFailedError, StoreFullError } from '../storage/store.ts';
 import { physicalOf, type Version } from '../version/version.ts';
 import type { Attempt, CoordinatorPorts } from './attempt.ts';
+import { refuseWhenClockIsOff } from './clock-gate.ts';
 
 /**
  * A version above `above`, before the client's time is up. Nothing has been sent when this fails.
@@ -13,6 +14,9 @@ export async function drawVersion(
   above: Version | undefined,
 ): Promise<Version> {
   const { versions } = ports;
+  // Once more: a clock that jumped ahead since the request came would stay in every later version of
+  // this node, whose peers would refuse them until their own clocks are there.
+  refuseWhenClockIsOff(ports);
   if (above !== undefined && isFarAhead(ports, above)) return versions.drawFarAhead(above);
   const version = await attempt.within(versions.draw(above)).catch(refuseForStore);
   if (version !== undefined && !attempt.expired) return version;

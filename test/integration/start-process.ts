@@ -11,10 +11,13 @@ export class StartProcess {
   readonly #child: ChildProcess;
   #said = '';
 
-  constructor(settings: Readonly<Record<string, string>>) {
+  /** `within`: a command that runs the one behind it, with limits of its own perhaps. */
+  constructor(settings: Readonly<Record<string, string>>, within: readonly string[] = []) {
     this.url = `http://127.0.0.1:${settings['QUORATE_PORT']}`;
-    this.#child = spawn(process.execPath, [MAIN, 'start'], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+    const [command = process.execPath, ...args] = [...within, process.execPath, MAIN, 'start'];
+    this.#child = spawn(command, args, {
+      // The channel is all that it is for: a node ends when the process at its other end does.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, ...settings },
     });
     this.#child.stderr?.on('data', (text: Buffer) => {
@@ -27,11 +30,23 @@ export class StartProcess {
     return this.#said;
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the process was not started');
+    return this.#child.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** SIGSTOP and SIGCONT, to hold it up and to let it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal);
+  }
+
   /** The exit code, once it ended by itself. */
   async ended(): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      await once(this.#child, 'exit');
-    }
+    if (this.isRunning) await once(this.#child, 'exit');
     return this.#child.exitCode;
   }
 
@@ -46,7 +61,7 @@ export class StartProcess {
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (!this.isRunning) return;
     this.#child.kill(signal);
     await once(this.#child, 'exit');
   }
