@@ -1,16 +1,19 @@
 /**
  * Requests made of good parts, bad parts and broken bytes, by raw socket. Whatever comes: the server
- * lives, every connection ends or answers, nothing refused has changed anything, and what is stored
- * was asked for. `FUZZ_HTTP=20000` for more rounds; a failure prints its seed, and `FUZZ_SEED=s`
- * repeats it.
+ * lives, every connection ends or answers at once, nothing refused has changed anything, and what is
+ * stored was asked for. `FUZZ_HTTP=100000` for more requests (`make fuzz`); a failure prints its seed,
+ * and `FUZZ_SEED=s` repeats it.
  */
 import type { Server } from 'node:http';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { listening } from './edge.ts';
+import { type FakeOperations, listening } from './edge.ts';
 import { RawClient } from './raw-client.ts';
 
-const ROUNDS = Number(process.env['FUZZ_HTTP'] ?? 300);
+/** Each round sends one request at least. */
+const ROUNDS = Number(process.env['FUZZ_HTTP'] ?? 5_000);
+/** A connection whose client has said all is closed after this long, whatever it said. */
+const MAX_ROUND_MS = 100;
 const SEED = process.env['FUZZ_SEED'];
 
 const method = fc.constantFrom(
@@ -65,7 +68,7 @@ const bytes = fc
     return whole.subarray(0, keep);
   });
 
-test(`the server survives ${ROUNDS} rounds`, async () => {
+test(`the server survives ${ROUNDS} requests`, async () => {
   const { port, http, operations, log } = await listening({ maxValueBytes: 1_000 });
   http.server.on('upgrade', (_request, socket) => {
     const refusal = 'HTTP/1.1 426 Upgrade Required\r\nquorate-node: node1\r\n\r\n';
@@ -73,35 +76,53 @@ test(`the server survives ${ROUNDS} rounds`, async () => {
   });
   let writes = 0;
   operations.before = () => {
-    const verb = operations.asked.at(-1)?.verb;
+    const verb = operations.asked.pop()?.verb; // not kept: there will be many
     if (verb === 'put' || verb === 'delete') writes++;
+  };
+  const round = async (sent: Buffer): Promise<number> => {
+    writes = 0;
+    const before = stateOf(operations);
+    const startedMs = performance.now();
+    const client = new RawClient(port).send(sent);
+    client.socket.end();
+    await client.closed;
+    await noConnections(http.server);
+    const tookMs = performance.now() - startedMs;
+    const statuses = [...client.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) =>
+      Number(status),
+    );
+    for (const status of statuses) expect([500, 502]).not.toContain(status);
+    // Nothing was written but by requests that were answered so, at most one each.
+    const done = statuses.filter((status) => [200, 201, 204, 404].includes(status)).length;
+    expect(writes).toBeLessThanOrEqual(done);
+    if (writes === 0) expect(stateOf(operations)).toBe(before);
+    const heads = client.text.split('HTTP/1.1 ').slice(1);
+    for (const head of heads.filter((text) => !text.startsWith('100 '))) {
+      expect(head).toMatch(/quorate-node: node1\r\n/);
+    }
+    expect(client.text).not.toMatch(/node_modules|\/src\/|\n {4}at /);
+    return tookMs;
   };
   await fc.assert(
     fc.asyncProperty(bytes, async (sent) => {
-      writes = 0;
-      const client = new RawClient(port).send(sent);
-      client.socket.end();
-      await client.closed;
-      await noConnections(http.server);
-      const statuses = [...client.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) =>
-        Number(status),
-      );
-      for (const status of statuses) expect([500, 502]).not.toContain(status);
-      // Nothing was written but by requests that were answered so, at most one each.
-      const done = statuses.filter((status) => [200, 201, 204, 404].includes(status)).length;
-      expect(writes).toBeLessThanOrEqual(done);
-      const heads = client.text.split('HTTP/1.1 ').slice(1);
-      for (const head of heads.filter((text) => !text.startsWith('100 '))) {
-        expect(head).toMatch(/quorate-node: node1\r\n/);
+      // A busy machine can hold up any round, but not the same one again and again.
+      let tookMs = Number.POSITIVE_INFINITY;
+      for (let attempt = 0; attempt < 5 && tookMs >= MAX_ROUND_MS; attempt++) {
+        tookMs = Math.min(tookMs, await round(sent));
       }
-      expect(client.text).not.toMatch(/node_modules|\/src\/|\n {4}at /);
+      expect(tookMs).toBeLessThan(MAX_ROUND_MS);
     }),
     { numRuns: ROUNDS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
   );
   expect(log.errors).toEqual([]);
   expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
   expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
-}, 600_000);
+}, 3_600_000);
+
+/** Which keys are stored, and the version of each. */
+function stateOf({ records }: FakeOperations): string {
+  return JSON.stringify(Array.from(records, ([key, { version }]) => [key, version]));
+}
 
 /** The server has noticed too that the connection is closed, and does nothing for it any more. */
 async function noConnections(server: Server): Promise<void> {

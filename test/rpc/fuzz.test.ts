@@ -1,8 +1,9 @@
 /**
- * Frames that no node would send, decoded as whole frames. `FUZZ_FRAMES=1000000` runs as many of each
- * kind as asked for; `FUZZ_SEED` repeats a run (each failure names its own).
+ * Frames that no node would send, decoded as whole frames; one in twenty is sent to a node as well, by
+ * a peer that has proved who it is. `FUZZ_FRAMES=1000000` runs as many as asked for (`make fuzz`);
+ * `FUZZ_SEED` repeats a run (each failure names its own).
  */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   decodeMessages,
   encodeReply,
@@ -12,10 +13,16 @@ import {
 } from '../../src/rpc/codec.ts';
 import { FrameRefusedError } from '../../src/rpc/frame-refused-error.ts';
 import { MESSAGE_SAMPLES, MESSAGE_TYPES } from './message-samples.ts';
+import { startPeer } from './peers.ts';
+import { RawPeer } from './raw-peer.ts';
 import { MAX_FRAME_MS, millisecondsOf } from './stopwatch.ts';
 
-const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 5_000);
+const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 20_000);
+/** Each refused one costs a connection, so fewer of them go all the way. */
+const FRAMES_SENT = Math.ceil(FRAMES / 20);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 32);
+/** There and back; repeated like `millisecondsOf`, as a busy machine may hold up any of them. */
+const MAX_SENT_MS = 100;
 
 /** Small and fast, and the same for a seed on every machine (mulberry32). */
 class Dice {
@@ -94,12 +101,14 @@ function attempt<Result>(take: () => Result): Result | undefined {
 }
 
 describe('frames that no node would send', () => {
+  const each = Math.ceil(FRAMES / GENERATORS.length);
+
   test.each(GENERATORS)(
-    `%s: ${FRAMES} of them are taken in or refused, each at once`,
+    `%s: ${each} of them are taken in or refused, each at once`,
     (_name, generate) => {
       const dice = new Dice(SEED);
       let slowestMs = 0;
-      for (let each = 0; each < FRAMES; each++) {
+      for (let number = 0; number < each; number++) {
         const frame = generate(dice);
         try {
           slowestMs = Math.max(
@@ -107,14 +116,72 @@ describe('frames that no node would send', () => {
             millisecondsOf(() => takeIn(frame)),
           );
         } catch (error) {
-          throw new Error(`FUZZ_SEED=${SEED}, frame ${each}: ${frame.toString('hex')}`, {
-            cause: error,
-          });
+          throw new Error(nameOf(number, frame), { cause: error });
         }
       }
       expect(slowestMs).toBeLessThan(MAX_FRAME_MS);
       expect(Object.keys(Object.prototype)).toEqual([]);
     },
-    600_000,
+    3_600_000,
   );
+
+  test(`sent to a node, ${FRAMES_SENT} of them: a refused one changes nothing there and ends its connection at once`, async () => {
+    const stored: string[] = [];
+    const node = await startPeer({
+      handlers: {
+        'replica.write': async ({ record }) => {
+          stored.push(Buffer.from(record).toString('hex'));
+          return { ok: true, reply: MESSAGE_SAMPLES['replica.write'].replies[0] };
+        },
+      },
+    });
+    onTestFinished(() => node.close());
+    const dice = new Dice(SEED);
+    let peer = await RawPeer.agreed(node.address);
+    let [refused, taken] = [0, 0];
+
+    const send = async (frame: Buffer): Promise<number> => {
+      [stored.length, node.served.length] = [0, 0];
+      const startedMs = performance.now();
+      peer.sendSealed(frame);
+      if (isRequests(frame)) {
+        taken += 1;
+        await peer.frame(); // an answer
+        return performance.now() - startedMs;
+      }
+      refused += 1;
+      await peer.end();
+      const tookMs = performance.now() - startedMs;
+      expect({ stored, served: node.served }).toEqual({ stored: [], served: [] });
+      expect(node.counters.get('peer_frames_refused_total')).toBe(refused);
+      peer = await RawPeer.agreed(node.address);
+      return tookMs;
+    };
+
+    for (let number = 0; number < FRAMES_SENT; number++) {
+      const frame = (GENERATORS[number % GENERATORS.length]?.[1] ?? mutated)(dice);
+      try {
+        let tookMs = Number.POSITIVE_INFINITY;
+        for (let attempt = 0; attempt < 5 && tookMs >= MAX_SENT_MS; attempt++) {
+          tookMs = Math.min(tookMs, await send(frame));
+        }
+        expect(tookMs).toBeLessThan(MAX_SENT_MS);
+      } catch (error) {
+        throw new Error(nameOf(number, frame), { cause: error });
+      }
+    }
+    peer.socket.destroy();
+    expect(refused).toBeGreaterThan(taken);
+    expect(taken).toBeGreaterThan(0);
+  }, 3_600_000);
 });
+
+/** As `IncomingConnection` judges: all of a frame, or nothing of it. */
+function isRequests(frame: Buffer): boolean {
+  const messages = attempt(() => decodeMessages(frame));
+  return messages?.every((message) => attempt(() => requestOf(message)) !== undefined) ?? false;
+}
+
+function nameOf(number: number, frame: Buffer): string {
+  return `FUZZ_SEED=${SEED}, frame ${number}: ${frame.toString('hex')}`;
+}
