@@ -41,6 +41,15 @@ simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s]: seeds
 integration: dist ## real processes on this machine
 	$(BIN)/vitest run --project integration
 
+faults: dist ## the long forms of the tests with killed, hanging and damaged nodes (an hour)
+	FAULT_KILLS=1000 FAULT_SYNCS=200 FAULT_SOCKETS=5000 FAULT_PUTS=1000 FAULT_MIBS=2000 \
+	  $(BIN)/vitest run --project integration \
+	  kills failing-sync network-faults paused-replica full-disk wrong-clock overload
+
+fuzz: node_modules ## a million frames, 100,000 raw HTTP requests, many values that are too large
+	FUZZ_FRAMES=1000000 FUZZ_HTTP=100000 ROUNDS_413=100 $(BIN)/vitest run --project unit \
+	  test/rpc/fuzz test/http/fuzz test/http/too-large
+
 containers: ## the compose file in a real engine (skips where there is none)
 	$(BIN)/vitest run --project containers
 
@@ -81,5 +90,5 @@ need-n:
 clean: ## remove what was built
 	rm -rf dist build node_modules
 
-.PHONY: help install build start check unit test simulate integration containers bench up down kill \
+.PHONY: help install build start check unit test simulate integration faults fuzz containers bench up down kill \
   revive pause unpause status demo need-n clean
