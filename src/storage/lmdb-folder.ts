@@ -16,6 +16,9 @@ const ZEROS_AT_ONCE = 1024 * 1024;
 const MAGIC_AT = 24;
 const MAGIC = 0xbeefc0de;
 const FILE_FORMAT = 2;
+/** Where it says how large its pages are, in bytes. The first two of them say where all else is. */
+const PAGE_SIZE_AT = 48;
+const HEAD_BYTES = PAGE_SIZE_AT + 4;
 
 /** `folder`, made if need be, fit for LMDB, as a path without links. @throws StartupError */
 export async function usableFolder(folder: string): Promise<string> {
@@ -91,13 +94,14 @@ async function makeFolder(folder: string): Promise<void> {
 /** A file that is empty or not there yet is one that LMDB makes. */
 async function requireLmdbFile(file: string): Promise<void> {
   await requireWritable(file);
-  const head = await firstBytes(file, MAGIC_AT + 8);
+  const head = await firstBytes(file, HEAD_BYTES);
   if (head.length === 0) return;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   const known =
-    head.length === MAGIC_AT + 8 &&
+    head.length === HEAD_BYTES &&
     view.getUint32(MAGIC_AT, true) === MAGIC &&
-    (view.getUint32(MAGIC_AT + 4, true) & 0xffff) === FILE_FORMAT;
+    (view.getUint32(MAGIC_AT + 4, true) & 0xffff) === FILE_FORMAT &&
+    (await stat(file)).size >= 2 * view.getUint32(PAGE_SIZE_AT, true);
   if (known) return;
   throw new StartupError(
     `${file} is damaged, or not a file of this store; move it away to start empty (the other nodes ` +

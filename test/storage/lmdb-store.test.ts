@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -88,6 +88,19 @@ describe('the LMDB store', () => {
     await (await openLmdbStore(folder)).close();
   });
 });
+
+test('a file of the LMDB store cut off within its first two pages is refused (failure mode 51)', async () => {
+  const folder = await temporaryFolder();
+  const store = await openLmdbStore(folder);
+  await store.batch([put(key('a'), 'x')]);
+  await store.close();
+  for (let bytes = 2 * 4_096 - 1; bytes > 0; bytes -= bytes > 200 ? 7 : 1) {
+    await truncate(join(folder, 'data.mdb'), bytes);
+    const error = await openLmdbStore(folder).catch((thrown: unknown) => thrown);
+    expect(error, `${bytes} bytes`).toBeInstanceOf(StartupError);
+    expect(String(error)).toMatch(/data\.mdb is damaged, or not a file of this store/);
+  }
+}, 60_000);
 
 describe.skipIf(!canMount())(
   'the LMDB store on a small volume (skipped where mounting is not allowed)',
