@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Clock } from '../runtime/clock.ts';
+import { responseUnderWay } from './pipelines.ts';
 
 export type Socket = IncomingMessage['socket'];
 
@@ -124,7 +125,12 @@ export class Connections {
 
   /** They belong to whoever listens for upgrades. A listener of our own would make Node upgrade. */
   #leaveUpgradedOnesAlone(): void {
-    const forget = (_request: IncomingMessage, socket: Socket): void => this.#remove(socket);
+    const forget = (_request: IncomingMessage, socket: Socket): void => {
+      this.#remove(socket);
+      // Sent behind a request that is being served, the answer to the upgrade would be taken for that
+      // one's: a write that took effect, told as refused. A broken connection says nothing wrong.
+      if (responseUnderWay(socket) !== undefined) socket.destroy();
+    };
     const onListener = (event: string): void => {
       if (event !== 'upgrade') return;
       this.#server.off('newListener', onListener);

@@ -92,9 +92,11 @@ test(`the server survives ${ROUNDS} requests`, async () => {
       Number(status),
     );
     for (const status of statuses) expect([500, 502]).not.toContain(status);
-    // Nothing was written but by requests that were answered so, at most one each.
+    // Nothing was written but by requests that were answered so, at most one each; an upgrade behind
+    // a write breaks the connection before the write is answered.
+    const cutOff = /upgrade/i.test(sent.toString('latin1')) ? 1 : 0;
     const done = statuses.filter((status) => [200, 201, 204, 404].includes(status)).length;
-    expect(writes).toBeLessThanOrEqual(done);
+    expect(writes).toBeLessThanOrEqual(done + cutOff);
     if (writes === 0) expect(stateOf(operations)).toBe(before);
     const heads = client.text.split('HTTP/1.1 ').slice(1);
     for (const head of heads.filter((text) => !text.startsWith('100 '))) {

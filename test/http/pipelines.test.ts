@@ -68,6 +68,23 @@ test('nothing is served behind an answer that ends the connection', async () => 
   }
 });
 
+test('an upgrade behind a write does not take the answer that the write will get', async () => {
+  const { port, http, operations } = await listening();
+  http.server.on('upgrade', (_request, socket) => {
+    socket.end('HTTP/1.1 426 Upgrade Required\r\n\r\n', () => socket.destroy());
+  });
+  const upgrade = 'GET /peer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n';
+  operations.before = () => new Promise((resolve) => setTimeout(resolve, 20));
+  const hasty = new RawClient(port).send(put('k', 'v') + upgrade);
+  await hasty.closed;
+  expect(hasty.text).toBe('');
+
+  const patient = new RawClient(port).send(put('k', 'v'));
+  expect((await patient.answer()).status).toBe(200);
+  await patient.send(upgrade).closed;
+  expect(patient.text).toContain('HTTP/1.1 426 ');
+});
+
 test('those behind a client that went away are not served', async () => {
   const { port, operations } = await listening();
   let finish: () => void = () => undefined;
