@@ -18,7 +18,7 @@ interface StoryOptions {
 /** A cluster for a written scenario: quick, without losses, moved on only as far as the test needs. */
 export class Story {
   readonly scheduler = new Scheduler();
-  readonly trace = new Trace();
+  readonly trace = new Trace(Number.POSITIVE_INFINITY);
   readonly network: SimulatedNetwork;
   readonly cluster: SimulatedCluster;
 
