@@ -38,6 +38,10 @@ simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s]: seeds
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node build/test/simulator/simulate.js
 
+simulate-speed: node_modules ## how fast simulated time passes at 100 operations a second
+	@$(BIN)/tsc -p tsconfig.tools.json
+	@node --max-semi-space-size=64 build/test/simulator/measure-speed.js
+
 integration: dist ## real processes on this machine
 	$(BIN)/vitest run --project integration
 
@@ -90,5 +94,5 @@ need-n:
 clean: ## remove what was built
 	rm -rf dist build node_modules
 
-.PHONY: help install build start check unit test simulate integration faults fuzz containers bench up down kill \
+.PHONY: help install build start check unit test simulate simulate-speed integration faults fuzz containers bench up down kill \
   revive pause unpause status demo need-n clean

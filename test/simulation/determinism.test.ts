@@ -1,7 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { runSeed } from '../simulator/run-seed.ts';
 
-const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1);
+const FILE = new URL('regression-seeds.txt', import.meta.url);
+const SEEDS = readFileSync(FILE, 'utf8')
+  .split('\n')
+  .filter((line) => !line.startsWith('#'))
+  .flatMap((line) => line.match(/\d+/g) ?? [])
+  .map(Number);
 
 describe('five nodes on virtual time', () => {
   test.each(SEEDS)('do the same twice under one seed (make simulate SEED=%i)', async (seed) => {

@@ -49,16 +49,21 @@ const MEAN_PAUSE_MS = 400;
 const MOST_RECORDS = 1_000;
 
 export class Faults {
-  /** How often each kind did something. */
+  /** How often each kind struck and did something: a bit that flips on an empty disk did not. */
   readonly fired = new Map<FaultKind, number>();
   readonly #cluster: SimulatedCluster;
   readonly #network: SimulatedNetwork;
   readonly #scheduler: Scheduler;
-  readonly #random: SeededRandom;
+  /** When which kind strikes whom. */
+  readonly #timetable: SeededRandom;
+  /** What the strike of the moment draws: a strike left out shifts no other. */
+  #random: SeededRandom;
   readonly #trace: Trace;
   readonly #active: readonly FaultKind[];
   /** The one node whose disk may be damaged. */
   readonly #rotting: SimulatedNode | undefined;
+  readonly #without: readonly string[];
+  readonly #untilMs: number;
   #over = false;
 
   constructor(options: {
@@ -68,20 +73,27 @@ export class Faults {
     readonly random: SeededRandom;
     readonly trace: Trace;
     readonly replicationFactor: number;
+    /** Kinds that never strike, though the seed may have drawn them. */
+    readonly without: readonly string[];
+    /** No strike begins later. */
+    readonly untilMs: number;
   }) {
     this.#cluster = options.cluster;
     this.#network = options.network;
     this.#scheduler = options.scheduler;
+    this.#timetable = options.random;
     this.#random = options.random;
+    this.#without = options.without;
+    this.#untilMs = options.untilMs;
     this.#trace = options.trace;
-    this.#active = FAULT_KINDS.filter(() => this.#random.chance(0.3));
+    this.#active = FAULT_KINDS.filter(() => this.#timetable.chance(0.3));
     const mayRot = options.replicationFactor >= 3;
-    this.#rotting = mayRot ? this.#random.pick(this.#cluster.nodes) : undefined;
+    this.#rotting = mayRot ? this.#timetable.pick(this.#cluster.nodes) : undefined;
   }
 
   /** The kinds that this run may meet. */
   get active(): readonly FaultKind[] {
-    return this.#active;
+    return this.#active.filter((kind) => !this.#without.includes(kind));
   }
 
   start(): void {
@@ -106,30 +118,26 @@ export class Faults {
   }
 
   #next(): void {
-    this.#scheduler.after(this.#random.fraction() * 2 * MEAN_PAUSE_MS, () => {
-      if (this.#over) return;
-      this.#strikeOnce();
+    this.#scheduler.after(this.#timetable.fraction() * 2 * MEAN_PAUSE_MS, () => {
+      if (this.#over || this.#scheduler.nowMs > this.#untilMs) return;
+      const kind = this.#timetable.pick(this.#active);
+      const victim = this.#timetable.pick(this.#cluster.nodes);
+      const node = DISK_DAMAGE.has(kind) ? this.#rotting : victim;
+      this.#random = this.#timetable.branch();
+      if (node !== undefined && !this.#without.includes(kind)) this.#strike(kind, node);
       this.#next();
     });
   }
 
-  #strikeOnce(): void {
-    const kind = this.#random.pick(this.#active);
-    const victim = this.#random.pick(this.#cluster.nodes);
-    const node = DISK_DAMAGE.has(kind) ? this.#rotting : victim;
-    if (node === undefined) return;
+  #strike(kind: FaultKind, node: SimulatedNode): void {
     this.#trace.line(this.#scheduler.nowMs, `FAULT ${kind} ${node.name}`);
-    void this.#strike(kind, node).then((struck) => {
+    void this.#strikeAt(kind, node).then((struck) => {
       if (struck) this.#count(kind);
     });
   }
 
-  #count(kind: FaultKind): void {
-    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
-  }
-
   /** False when there was nothing to strike at, or it did not come to that yet. */
-  async #strike(kind: FaultKind, node: SimulatedNode): Promise<boolean> {
+  async #strikeAt(kind: FaultKind, node: SimulatedNode): Promise<boolean> {
     switch (kind) {
       case 'one_way_split':
         this.#network.cut(node.name, this.#other(node).name);
@@ -143,19 +151,16 @@ export class Faults {
         return true;
       }
       case 'full_split':
-        this.#split();
         this.#later(() => this.#network.mend());
-        return true;
+        return this.#split();
       case 'connection_reset':
-        this.#network.reset(node.name, this.#other(node).name);
-        return true;
+        return this.#network.reset(node.name, this.#other(node).name);
       case 'crash':
-        this.#crash(node);
-        return true;
+        return this.#crash(node);
       case 'crash_of_all':
-        for (const each of this.#cluster.nodes) this.#crash(each);
-        return true;
+        return this.#cluster.nodes.filter((each) => this.#crash(each)).length > 0;
       case 'pause':
+        if (node.life.ended || node.life.paused) return false;
         node.life.pause();
         this.#later(() => node.life.resume());
         return true;
@@ -173,8 +178,11 @@ export class Faults {
         return true;
       case 'failing_sync':
         node.disk.failNextSync = true;
-        this.#later(() => this.#restart(node));
-        return true;
+        this.#later(() => {
+          if (!node.disk.failNextSync) this.#count(kind);
+          this.#restart(node);
+        });
+        return false;
       case 'bit_flip':
         return flipBit(node, this.#random);
       case 'swapped_records':
@@ -214,11 +222,17 @@ export class Faults {
     }
   }
 
-  #split(): void {
+  #count(kind: FaultKind): void {
+    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
+  }
+
+  /** Whether both sides have somebody. */
+  #split(): boolean {
     const sides = this.#cluster.nodes.map((node) => ({ node, left: this.#random.chance(0.5) }));
     for (const a of sides) {
       for (const b of sides) if (a.left !== b.left) this.#network.cut(a.node.name, b.node.name);
     }
+    return sides.some(({ left }) => left) && sides.some(({ left }) => !left);
   }
 
   /** Crashes `node` in the midst of writing a record. */
@@ -233,9 +247,12 @@ export class Faults {
     if (node.disk.torn) this.#count('torn_write');
   }
 
-  #crash(node: SimulatedNode): void {
-    if (!node.life.ended) this.#cluster.crash(node);
+  /** Whether it was running. */
+  #crash(node: SimulatedNode): boolean {
+    const ran = !node.life.ended;
+    if (ran) this.#cluster.crash(node);
     this.#later(() => this.#restart(node));
+    return ran;
   }
 
   #restart(node: SimulatedNode): void {

@@ -1,9 +1,11 @@
-import { CONSISTENCY_LEVELS } from '../../src/quorum/consistency-level.ts';
 import { convergence } from './convergence.ts';
 import { type FaultKind, Faults } from './faults.ts';
+import type { Flaw, Judge } from './flaw.ts';
 import type { History } from './history.ts';
 import { isLinearizable } from './linearizability.ts';
+import { NOTHING_OMITTED, type Omissions, type RunFault } from './omissions.ts';
 import { registerFlaw } from './register-checker.ts';
+import { drawSettings, type RunSettings } from './run-settings.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
@@ -13,72 +15,69 @@ import { Workload } from './workload.ts';
 
 /** How long each part of a run may take, in virtual time. */
 const READY_WITHIN_MS = 60_000;
-const WORKLOAD_MS = 5_000;
 const END_WITHIN_MS = 10_000;
 const RECOVERY_WITHIN_MS = 60_000;
 
+export interface SettingsInForce extends Omit<RunSettings, 'clients'> {
+  readonly clients: readonly number[];
+  readonly faults: readonly FaultKind[];
+}
+
 export interface SeedResult {
-  readonly seed: number;
+  /** What the seed stood for, without what was left out. */
+  readonly settings: SettingsInForce;
   /** Over everything that happened: the same for every run of a seed. */
   readonly hash: string;
   readonly events: number;
   readonly simulatedMs: number;
+  /** Operations of the clients, while faults strike; one that nobody answered has failed. */
   readonly succeeded: number;
   readonly failed: number;
-  /** How often each kind of fault struck. */
-  readonly faults: ReadonlyMap<FaultKind, number>;
-  /** What broke the promise of an atomic register, a sentence each. */
-  readonly flaws: readonly string[];
-  readonly trace: readonly string[];
+  /** How often each kind of fault did something. */
+  readonly faults: ReadonlyMap<RunFault, number>;
+  readonly flaws: readonly Flaw[];
 }
 
-/** One simulated cluster from start to end: everything about it follows from `seed`. */
-export async function runSeed(seed: number, keepLines = 200): Promise<SeedResult> {
-  const draw = new SeededRandom(seed, 'settings');
+export interface RunOptions {
+  /** Takes the place of what the seed draws. */
+  readonly settings?: Partial<RunSettings>;
+  readonly omissions?: Omissions;
+  /** Judges the history in place of the checkers. */
+  readonly judge?: Judge;
+  /** Takes down what happens; by default one that keeps the last few lines. */
+  readonly trace?: Trace;
+}
+
+/** One simulated cluster from start to end: everything about it follows from `seed` and the options. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<SeedResult> {
+  const { omissions = NOTHING_OMITTED, judge = flawsOf, trace = new Trace() } = options;
+  const settings = without(omissions, { ...drawSettings(seed), ...options.settings });
   const scheduler = new Scheduler();
-  const trace = new Trace(keepLines);
   const network = new SimulatedNetwork({
     scheduler,
     random: new SeededRandom(seed, 'network'),
     trace,
     settings: {
       minDelayMs: 0.1,
-      maxDelayMs: draw.pick([1, 5, 20]),
-      loss: draw.pick([0, 0, 0.001, 0.02]),
-      duplication: draw.pick([0, 0, 0.05]),
+      maxDelayMs: settings.maxDelayMs,
+      loss: settings.loss,
+      duplication: settings.duplication,
     },
   });
-  const replicationFactor = draw.pick([1, 2, 3, 3, 5]);
-  const cluster = new SimulatedCluster({
-    seed,
-    scheduler,
-    network,
-    trace,
-    settings: {
-      nodes: 5,
-      replicationFactor,
-      partitionCount: draw.pick([4, 16, 64]),
-      diskPace: { maxReadMs: draw.pick([0.5, 5]), maxSyncMs: draw.pick([1, 10]) },
-    },
-  });
+  const cluster = new SimulatedCluster({ seed, scheduler, network, trace, settings });
 
+  const starts = new SeededRandom(seed, 'starts');
   for (const node of cluster.nodes)
-    scheduler.after(draw.fraction() * 500, () => cluster.start(node));
+    scheduler.after(starts.fraction() * 500, () => cluster.start(node));
   await scheduler.run(READY_WITHIN_MS, () => cluster.ready);
-  if (!cluster.ready) throw new Error(`seed ${seed}: no cluster within ${READY_WITHIN_MS} ms`);
-
-  const level = draw.pick([...CONSISTENCY_LEVELS, 'quorum', 'quorum'] as const);
   const workload = new Workload({
     cluster,
     scheduler,
-    random: new SeededRandom(seed, 'workload'),
+    seed,
     trace,
     settings: {
-      clients: draw.between(2, 10),
-      keys: draw.pick([1, 3, 20]),
-      meanPauseMs: 20,
-      level,
-      untilMs: scheduler.nowMs + WORKLOAD_MS,
+      ...settings,
+      untilMs: scheduler.nowMs + settings.workloadMs,
     },
   });
   const faults = new Faults({
@@ -87,44 +86,71 @@ export async function runSeed(seed: number, keepLines = 200): Promise<SeedResult
     scheduler,
     random: new SeededRandom(seed, 'faults'),
     trace,
-    replicationFactor,
+    replicationFactor: settings.replicationFactor,
+    without: omissions.faults,
+    untilMs: scheduler.nowMs + (omissions.untilMs ?? Infinity),
   });
-  workload.start();
-  faults.start();
-  await scheduler.run(scheduler.nowMs + WORKLOAD_MS + END_WITHIN_MS, () => !workload.working);
-  if (workload.working) throw new Error(`seed ${seed}: a client was never answered`);
 
-  faults.heal();
-  network.settings = { ...network.settings, loss: 0, duplication: 0 };
-  await scheduler.run(scheduler.nowMs + RECOVERY_WITHIN_MS, () => cluster.ready);
-  if (!cluster.ready) throw new Error(`seed ${seed}: not ready again: ${cluster.obstacles}`);
-  const keys = [...workload.history.byKey().keys()];
-  const apart = await convergence({ cluster, scheduler, keys });
-
-  // Records are never taken away; a scrub that misses one raises a false alarm.
-  const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
-  if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
-
-  return {
-    seed,
+  const flaws: Flaw[] = [];
+  const result = (): SeedResult => ({
+    settings: { ...settings, faults: faults.active },
     hash: trace.hash,
     events: scheduler.ran,
     simulatedMs: scheduler.nowMs,
     ...workload.tally,
-    faults: faults.fired,
-    // At level `one` a key is no atomic register, and nobody says that it is.
-    flaws: [...(level === 'one' ? [] : flawsOf(workload.history)), ...apart],
-    trace: trace.last,
+    faults: new Map<RunFault, number>([...faults.fired, ...network.fired]),
+    flaws,
+  });
+  const failed = (checker: string, sentence: string): SeedResult => {
+    flaws.push({ checker, sentence });
+    return result();
+  };
+
+  if (!cluster.ready) return failed('start', `no cluster yet: ${cluster.obstacles}`);
+  workload.start();
+  faults.start();
+  await scheduler.run(
+    scheduler.nowMs + settings.workloadMs + END_WITHIN_MS,
+    () => !workload.working,
+  );
+  if (workload.working) return failed('answers', 'a client was never answered');
+
+  faults.heal();
+  network.settings = { ...network.settings, loss: 0, duplication: 0 };
+  await scheduler.run(scheduler.nowMs + RECOVERY_WITHIN_MS, () => cluster.ready);
+  if (!cluster.ready) return failed('recovery', `not ready again: ${cluster.obstacles}`);
+
+  // At level `one` a key is no atomic register, and nobody says that it is.
+  if (settings.level !== 'one') flaws.push(...judge(workload.history));
+  const keys = [...workload.history.byKey().keys()];
+  for (const sentence of await convergence({ cluster, scheduler, keys }))
+    flaws.push({ checker: 'convergence', sentence });
+  // Records are never taken away; a scrub that misses one raises a false alarm.
+  const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
+  if (misses > 0)
+    flaws.push({ checker: 'scrub', sentence: `${misses} records are missed, and none was lost` });
+  return result();
+}
+
+function without({ faults, clients, untilMs }: Omissions, settings: RunSettings) {
+  const numbers = Array.from({ length: settings.clients }, (_, number) => number);
+  return {
+    ...settings,
+    clients: numbers.filter((number) => !clients.includes(number)),
+    workloadMs: Math.min(settings.workloadMs, untilMs ?? Number.POSITIVE_INFINITY),
+    loss: faults.includes('loss') ? 0 : settings.loss,
+    duplication: faults.includes('duplication') ? 0 : settings.duplication,
   };
 }
 
 /** Two judges of each key: by versions, and by values alone. */
-function flawsOf(history: History): readonly string[] {
-  const flaws: string[] = [];
+function flawsOf(history: History): readonly Flaw[] {
+  const flaws: Flaw[] = [];
   for (const [key, operations] of history.byKey()) {
-    const flaw = registerFlaw(operations);
-    if (flaw !== undefined) flaws.push(flaw);
-    if (isLinearizable(operations) === false) flaws.push(`the operations on ${key} fit no order`);
+    const sentence = registerFlaw(operations);
+    if (sentence !== undefined) flaws.push({ checker: 'register', sentence });
+    if (isLinearizable(operations) === false)
+      flaws.push({ checker: 'order', sentence: `the operations on ${key} fit no order` });
   }
   return flaws;
 }

@@ -20,6 +20,11 @@ export class SeededRandom implements Random {
     for (let warmUp = 0; warmUp < 12; warmUp++) this.uint32();
   }
 
+  /** Another stream, however much is drawn from which this one has moved on by a single number. */
+  branch(): SeededRandom {
+    return new SeededRandom(this.uint32(), 'branch');
+  }
+
   uint32(): number {
     const sum = (this.#a + this.#b + this.#counter++) | 0;
     this.#a = this.#b ^ (this.#b >>> 9);

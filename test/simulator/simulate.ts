@@ -2,67 +2,83 @@
  * `make simulate`: runs seeds, each one twice, and judges what happened.
  *
  *     SEED=s           one seed, with the last lines of its trace
- *     RUNS=n [SEED=s]  the seeds s to s+n-1
+ *     RUNS=n [SEED=s]  the seeds s to s+n-1, on all cores
+ *     WITHOUT=a,b      leaves out faults (crash) and clients (client3), UNTIL_MS=t all that begins later
  *
- * The last line sums up; the exit code is 1 when a promise was broken, or a seed did not do the same twice.
+ * The last line sums up. The exit code is 1 when a promise was broken, a seed did not do the same twice,
+ * or the runs proved too little.
  */
-import { runSeed, type SeedResult } from './run-seed.ts';
+import { availableParallelism } from 'node:os';
+import { describeFailure, describeRun } from './failure.ts';
+import { type Omissions, omissionsOf } from './omissions.ts';
+import type { SeedReport } from './run-twice.ts';
+import { SeedWorker } from './seed-worker.ts';
+import { Summary } from './summary.ts';
 
 const TRACE_LINES = 2_000;
+/** Of many failures these are enough to shrink. */
+const MAX_SHRUNK = 3;
+const PROGRESS_MS = 1_000;
 
-const seed = wholeNumber('SEED', 1);
-const runs = wholeNumber('RUNS', 1);
-const single = process.env['RUNS'] === undefined;
-const started = performance.now();
-let violations = 0;
-let events = 0;
-let simulatedMs = 0;
-let succeeded = 0;
-let failed = 0;
-const faults = new Map<string, number>();
+const seed = wholeNumber('SEED') ?? 1;
+const runs = wholeNumber('RUNS');
+const untilMs = wholeNumber('UNTIL_MS');
+const omissions = omissionsOf(process.env['WITHOUT'] ?? '', untilMs);
+const isWhole = omissions.faults.length + omissions.clients.length === 0 && untilMs === undefined;
+const summary = new Summary();
+const failures = runs === undefined ? await replay() : await runMany(runs);
 
-for (let current = seed; current < seed + runs; current++) {
-  const first = await runSeed(current, TRACE_LINES);
-  const second = await runSeed(current, TRACE_LINES);
-  events += first.events + second.events;
-  simulatedMs += first.simulatedMs + second.simulatedMs;
-  succeeded += first.succeeded;
-  failed += first.failed;
-  for (const kind of first.faults.keys()) faults.set(kind, (faults.get(kind) ?? 0) + 1);
-  if (single) console.log(first.trace.join('\n'));
-  if (single) console.log(`seed ${current}: hash ${first.hash}, ${tally(first)}`);
-  const flaws = [...first.flaws];
-  if (first.hash !== second.hash) flaws.push(`two runs differ: ${firstDifference(first, second)}`);
-  if (flaws.length === 0) continue;
-  violations += 1;
-  for (const flaw of flaws) console.log(`seed ${current}: ${flaw}`);
-  console.log(`  replay it: make simulate SEED=${current}`);
+const shrinker = new SeedWorker();
+for (const [index, report] of failures.entries()) {
+  const { seed } = report;
+  const run = (omissions: Omissions) => shrinker.run({ seed, omissions, keepLines: 0 });
+  const inFull = isWhole && index < MAX_SHRUNK;
+  console.log(inFull ? await describeFailure(report, run) : describeRun(report, omissions));
+}
+shrinker.close();
+console.log((runs === undefined ? summary.lines.slice(-1) : summary.lines).join('\n'));
+const enough = runs === undefined || summary.shortcomings.length === 0;
+process.exitCode = summary.violations === 0 && enough ? 0 : 1;
+
+async function replay(): Promise<readonly SeedReport[]> {
+  const worker = new SeedWorker();
+  const report = await worker.run({ seed, omissions, keepLines: TRACE_LINES });
+  worker.close();
+  summary.add(report);
+  const { result, trace, flaws } = report;
+  for (const line of trace) console.log(line);
+  if (result !== undefined) {
+    const { hash, events, succeeded, failed } = result;
+    console.log(
+      `seed ${seed}: hash ${hash}, ${events} events, ${succeeded} operations succeeded, ${failed} failed`,
+    );
+  }
+  return flaws.length === 0 ? [] : [report];
 }
 
-if (!single) {
-  const kinds = [...faults].map(([kind, count]) => `${kind} in ${count}`).sort();
-  console.log(`faults, in runs: ${kinds.join(', ')}`);
-  console.log(`operations: ${succeeded} succeeded, ${failed} failed`);
+async function runMany(count: number): Promise<readonly SeedReport[]> {
+  const failures: SeedReport[] = [];
+  let next = seed;
+  let toldMs = performance.now();
+  const work = async (): Promise<void> => {
+    const worker = new SeedWorker();
+    while (next < seed + count) {
+      const report = await worker.run({ seed: next++, omissions, keepLines: 0 });
+      summary.add(report);
+      if (report.flaws.length > 0) failures.push(report);
+      if (!process.stdout.isTTY || performance.now() - toldMs < PROGRESS_MS) continue;
+      toldMs = performance.now();
+      process.stdout.write(`\r${next - seed} of ${count} seeds begun, ${failures.length} failed\r`);
+    }
+    worker.close();
+  };
+  await Promise.all(Array.from({ length: Math.min(count, availableParallelism()) }, work));
+  return failures.sort((a, b) => a.seed - b.seed);
 }
-const seconds = (performance.now() - started) / 1_000;
-console.log(
-  `simulate: ${runs} seeds, ${violations} violations, ${events.toLocaleString('en')} events, ` +
-    `${(simulatedMs / 1_000).toFixed(0)} s simulated, ${seconds.toFixed(0)} s`,
-);
-process.exitCode = violations === 0 ? 0 : 1;
 
-function tally({ events, succeeded, failed }: SeedResult): string {
-  return `${events} events, ${succeeded} operations succeeded, ${failed} failed`;
-}
-
-function firstDifference(first: SeedResult, second: SeedResult): string {
-  const at = first.trace.findIndex((line, index) => line !== second.trace[index]);
-  return `"${first.trace[at]}" and then "${second.trace[at]}"`;
-}
-
-function wholeNumber(name: string, fallback: number): number {
+function wholeNumber(name: string): number | undefined {
   const text = process.env[name];
-  if (text === undefined) return fallback;
+  if (text === undefined || text === '') return undefined;
   if (!/^\d+$/.test(text)) throw new Error(`${name}=${text} is not a whole number`);
   return Number(text);
 }

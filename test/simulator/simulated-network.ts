@@ -59,6 +59,8 @@ export class SimulatedNetwork {
   readonly #open = new Map<string, Set<() => void>>();
   /** How many times slower than usual messages from and to a node are. */
   readonly #slowness = new Map<string, number>();
+  /** Messages that were lost, and that arrived twice. */
+  readonly fired = new Map<'loss' | 'duplication', number>();
   settings: NetworkSettings;
   /** Probability that a message is held back until much later ones have passed it. */
   heldBack = 0;
@@ -90,11 +92,16 @@ export class SimulatedNetwork {
     this.#slowness.set(name, times);
   }
 
-  /** Breaks the connections between two nodes: what is under way is lost, new ones work. */
-  reset(a: string, b: string): void {
-    for (const pair of [`${a}>${b}`, `${b}>${a}`]) {
-      for (const lose of [...(this.#open.get(pair) ?? [])]) lose();
-    }
+  /**
+   * Breaks the connections between two nodes: what is under way is lost, new ones work. Whether
+   * anything was.
+   */
+  reset(a: string, b: string): boolean {
+    const underWay = [`${a}>${b}`, `${b}>${a}`].flatMap((pair) => [
+      ...(this.#open.get(pair) ?? []),
+    ]);
+    for (const lose of underWay) lose();
+    return underWay.length > 0;
   }
 
   /** The transport of one life of a node. */
@@ -196,10 +203,12 @@ export class SimulatedNetwork {
   #send(from: string, to: string, message: string, arrive: () => void): void {
     const what = `${from} > ${to} ${message}`;
     if (this.#random.chance(this.settings.loss)) {
+      this.#count('loss');
       this.#trace.line(this.#scheduler.nowMs, `${what}: lost`);
       return;
     }
     const times = this.#random.chance(this.settings.duplication) ? 2 : 1;
+    if (times === 2) this.#count('duplication');
     for (let time = 0; time < times; time++) {
       const slowness = Math.max(this.#slowness.get(from) ?? 1, this.#slowness.get(to) ?? 1);
       const extraMs = this.#random.chance(this.heldBack) ? this.#random.fraction() * 500 : 0;
@@ -208,6 +217,10 @@ export class SimulatedNetwork {
         else arrive();
       });
     }
+  }
+
+  #count(kind: 'loss' | 'duplication'): void {
+    this.fired.set(kind, (this.fired.get(kind) ?? 0) + 1);
   }
 
   #deliver(what: string, slowness: number, extraMs: number, arrive: () => void): void {

@@ -18,6 +18,7 @@ export class Trace {
     const line = `${nowMs.toFixed(3)} ${text}`;
     this.#hash = hash64(Buffer.from(line), this.#hash);
     this.#lines += 1;
+    if (this.#keep === 0) return;
     this.#kept.push(line);
     if (this.#kept.length > 2 * this.#keep) this.#kept.splice(0, this.#kept.length - this.#keep);
   }
@@ -32,6 +33,6 @@ export class Trace {
   }
 
   get last(): readonly string[] {
-    return this.#kept.slice(-this.#keep);
+    return this.#keep === 0 ? [] : this.#kept.slice(-this.#keep);
   }
 }

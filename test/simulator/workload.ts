@@ -4,12 +4,13 @@ import type { Key } from '../../src/ids.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
 import { History, type Operation, type Result } from './history.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 import type { Trace } from './trace.ts';
 
 export interface WorkloadSettings {
-  readonly clients: number;
+  /** Their numbers. */
+  readonly clients: readonly number[];
   readonly keys: number;
   /** Mean pause of a client between two operations, milliseconds. */
   readonly meanPauseMs: number;
@@ -17,33 +18,39 @@ export interface WorkloadSettings {
   readonly untilMs: number;
 }
 
+interface Client {
+  readonly number: number;
+  /** Its own: what one client draws shifts no other. */
+  readonly random: SeededRandom;
+  /** How many values it has written. */
+  values: number;
+}
+
 export interface OperationTally {
-  succeeded: number;
-  failed: number;
+  readonly succeeded: number;
+  readonly failed: number;
 }
 
 /** Clients that put, get and delete a few keys through nodes picked at random, one operation at a time. */
 export class Workload {
-  readonly tally: OperationTally = { succeeded: 0, failed: 0 };
   readonly history = new History();
   readonly #cluster: SimulatedCluster;
   readonly #scheduler: Scheduler;
-  readonly #random: SeededRandom;
+  readonly #seed: number;
   readonly #trace: Trace;
   readonly #settings: WorkloadSettings;
-  #values = 0;
   #working = 0;
 
   constructor(options: {
     readonly cluster: SimulatedCluster;
     readonly scheduler: Scheduler;
-    readonly random: SeededRandom;
+    readonly seed: number;
     readonly trace: Trace;
     readonly settings: WorkloadSettings;
   }) {
     this.#cluster = options.cluster;
     this.#scheduler = options.scheduler;
-    this.#random = options.random;
+    this.#seed = options.seed;
     this.#trace = options.trace;
     this.#settings = options.settings;
   }
@@ -53,15 +60,23 @@ export class Workload {
     return this.#working > 0;
   }
 
+  /** How the operations so far have ended; one that nobody answered has failed. */
+  get tally(): OperationTally {
+    const { operations } = this.history;
+    const succeeded = operations.filter(({ result }) => result.is === 'ok').length;
+    return { succeeded, failed: operations.length - succeeded };
+  }
+
   start(): void {
-    for (let client = 0; client < this.#settings.clients; client++) {
+    for (const number of this.#settings.clients) {
       this.#working += 1;
-      this.#pause(client);
+      const random = new SeededRandom(this.#seed, `client${number}`);
+      this.#pause({ number, random, values: 0 });
     }
   }
 
-  #pause(client: number): void {
-    const pauseMs = this.#random.fraction() * 2 * this.#settings.meanPauseMs;
+  #pause(client: Client): void {
+    const pauseMs = client.random.fraction() * 2 * this.#settings.meanPauseMs;
     if (this.#scheduler.nowMs + pauseMs > this.#settings.untilMs) {
       this.#working -= 1;
       return;
@@ -69,23 +84,23 @@ export class Workload {
     this.#scheduler.after(pauseMs, () => this.#operate(client));
   }
 
-  #operate(client: number): void {
+  #operate(client: Client): void {
     const { running } = this.#cluster;
     if (running.length === 0) {
       this.#pause(client);
       return;
     }
-    const node = this.#random.pick(running);
-    const key = `key${this.#random.between(1, this.#settings.keys)}`;
-    const kind = this.#random.pick(['put', 'put', 'get', 'get', 'get', 'delete'] as const);
+    const node = client.random.pick(running);
+    const key = `key${client.random.between(1, this.#settings.keys)}`;
+    const kind = client.random.pick(['put', 'put', 'get', 'get', 'get', 'delete'] as const);
     const operation = this.history.begin({
-      client,
+      client: client.number,
       coordinator: node.name,
       key,
-      action: kind === 'put' ? { kind, value: `v${this.#values++}` } : { kind },
+      action: kind === 'put' ? { kind, value: `v${client.number}.${client.values++}` } : { kind },
       startMs: this.#scheduler.nowMs,
     });
-    const what = `client${client} ${kind} ${key} by ${node.name}`;
+    const what = `client${client.number} ${kind} ${key} by ${node.name}`;
     this.#trace.line(this.#scheduler.nowMs, `${what} begins`);
     let over = false;
     const end = (): void => {
@@ -107,12 +122,9 @@ export class Workload {
   async #perform(operations: Operations, operation: Operation): Promise<Result> {
     const options = { consistency: this.#settings.level, timeoutMs: 1_000 };
     try {
-      const result = await perform(operations, operation, options);
-      this.tally.succeeded += 1;
-      return result;
+      return await perform(operations, operation, options);
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
-      this.tally.failed += 1;
       return { is: error.outcome === 'not_applied' ? 'not_applied' : 'unknown' };
     }
   }
