@@ -37,10 +37,13 @@ export type Applied =
 interface Pending {
   readonly record: SealedRecord;
   readonly durable: Promise<void>;
+  /** Resolves when nothing of the key is on its way any more, as far as this record knows. */
+  readonly done: Promise<void>;
 }
 
 const UNSOUND: Held = { state: 'damaged', cause: 'unsound' };
 const MISSING: Held = { state: 'damaged', cause: 'missing' };
+const ON_DISK = Promise.resolve();
 
 /** Applies under way at once; beyond it the replica says that it is overloaded. */
 const MAX_APPLIES = 8_192;
@@ -176,7 +179,7 @@ export class Replica {
     if (conflicts(held.record, record)) this.#reportConflict(held.record);
     const survives = merge(held.record, record) === record;
     if (survives) return this.#write(partition, record, kindOf(held.record));
-    return pending ?? { record: held.record, durable: Promise.resolve() };
+    return pending ?? { record: held.record, durable: ON_DISK, done: ON_DISK };
   }
 
   /** Including what is still on its way to the disk. */
@@ -194,16 +197,21 @@ export class Replica {
       ...turn.changes,
     ]);
     this.#lossy.noteStored(key);
-    const pending: Pending = { record, durable };
-    this.#pending.set(key, pending);
-    const settle = (applied: boolean): void => {
-      turn.settle(applied);
-      if (this.#pending.get(key) === pending) this.#pending.delete(key);
-    };
-    durable.then(
-      () => settle(true),
-      () => settle(false),
+    // A batch that is refused for want of room may overtake those before it. Until they are on disk,
+    // the disk does not show yet what the key holds.
+    const earlier = this.#pending.get(key)?.done;
+    const done = durable.then(
+      () => turn.settle(true),
+      () => {
+        turn.settle(false);
+        return earlier;
+      },
     );
+    const pending: Pending = { record, durable, done };
+    this.#pending.set(key, pending);
+    void done.then(() => {
+      if (this.#pending.get(key) === pending) this.#pending.delete(key);
+    });
     return pending;
   }
 

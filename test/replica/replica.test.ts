@@ -80,6 +80,20 @@ describe('a replica', () => {
     expect(await older).toEqual({ state: 'held', version: versionAt(2) });
   });
 
+  test('still knows a record on its way to the disk when the disk has no room for a later one', async () => {
+    const { replica, store } = await newReplica();
+    const release = store.holdBatches();
+    const first = replica.apply(P, value(2));
+    await settled();
+    store.failNextBatch(new StoreFullError('full'));
+    await expect(replica.apply(P, value(3))).rejects.toThrow(StoreFullError);
+    const older = replica.apply(P, value(1)).catch(() => undefined);
+    await settled();
+    release();
+    await Promise.all([first, older]);
+    expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
+  });
+
   test('counts values and tombstones, across a restart too', async () => {
     const { replica, store } = await newReplica();
     await replica.apply(P, value(1, 'a' as Key), OVER);
