@@ -26,6 +26,7 @@ import type { Supervisor } from './runtime/supervisor.ts';
 import { FailStopStore } from './storage/fail-stop-store.ts';
 import type { Store } from './storage/store.ts';
 import type { Counters } from './telemetry/counters.ts';
+import { Gauges } from './telemetry/gauges.ts';
 import type { Log } from './telemetry/log.ts';
 
 /** How often the room on the disk is looked at, milliseconds. */
@@ -59,6 +60,7 @@ export interface QuorateNode {
   readonly identity: Identity;
   readonly operations: Operations;
   readonly cluster: ClusterView;
+  readonly gauges: Gauges;
   /** Ends all work and connections, then closes the store. */
   close(): Promise<void>;
 }
@@ -132,6 +134,15 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   };
   transport.serve(handlers);
 
+  const gauges = new Gauges({
+    replica_applies: () => replica.applies,
+    replica_queued_keys: () => replica.queuedKeys,
+    replica_unsynced_keys: () => replica.unsyncedKeys,
+    replica_writes_served: () => replicaSide.writes.serving,
+    replica_refusals_kept: () => replicaSide.writes.refusals,
+    coordinator_repairs: () => operations.repairs,
+  });
+
   const spaceLoop = new Loop({
     clock,
     random: random('space'),
@@ -160,6 +171,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     identity,
     operations,
     cluster,
+    gauges,
     async close() {
       await Promise.all([
         spaceLoop.stop(),

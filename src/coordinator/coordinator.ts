@@ -20,6 +20,11 @@ export class Coordinator implements Operations {
     this.#repairs = new Repairs(ports);
   }
 
+  /** Repairs under way in the background. */
+  get repairs(): number {
+    return this.#repairs.size;
+  }
+
   put(key: Key, value: Value, options: OperationOptions): Promise<PutResult> {
     return put(this.#ports, this.#repairs, key, value, options);
   }

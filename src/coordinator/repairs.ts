@@ -22,6 +22,11 @@ export class Repairs {
     this.#ports = ports;
   }
 
+  /** Repairs under way. */
+  get size(): number {
+    return this.#keys.size;
+  }
+
   /** A copy of `key` on `node` was found damaged. */
   heal(key: Key, node: NodeId): void {
     this.#healSoon(key, [node]);

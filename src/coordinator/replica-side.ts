@@ -73,6 +73,11 @@ export class ReplicaSide {
     this.#log = options.log;
   }
 
+  /** The writes being served, and the refusals remembered. */
+  get writes(): Pick<WriteOnce, 'serving' | 'refusals'> {
+    return this.#writes;
+  }
+
   async #version(
     { epoch, key }: RequestOf<'replica.version'>,
     context: RequestContext,

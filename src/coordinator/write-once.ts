@@ -16,6 +16,16 @@ export class WriteOnce {
   /** Oldest first. */
   readonly #refused = new Map<Version, Refusal>();
 
+  /** Writes under way. */
+  get serving(): number {
+    return this.#serving.size;
+  }
+
+  /** Refusals remembered. */
+  get refusals(): number {
+    return this.#refused.size;
+  }
+
   serve(version: Version, write: () => Promise<Answer>): Promise<Answer> {
     const refusal = this.#refused.get(version);
     if (refusal !== undefined) return Promise.resolve({ ok: false, refusal });

@@ -4,6 +4,11 @@ import type { Key } from '../ids.ts';
 export class KeyQueue {
   readonly #tails = new Map<Key, Promise<unknown>>();
 
+  /** Keys with a step that is not done. */
+  get size(): number {
+    return this.#tails.size;
+  }
+
   async run<Result>(key: Key, step: () => Promise<Result>): Promise<Result> {
     const before = this.#tails.get(key);
     const turn = before === undefined ? step() : before.then(step, step);

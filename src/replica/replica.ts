@@ -82,6 +82,21 @@ export class Replica {
     return Math.max(0, this.#counts.values);
   }
 
+  /** Applies under way. */
+  get applies(): number {
+    return this.#applies;
+  }
+
+  /** Keys with steps that wait or run. */
+  get queuedKeys(): number {
+    return this.#queue.size;
+  }
+
+  /** Keys with a record on its way to the disk. */
+  get unsyncedKeys(): number {
+    return this.#pending.size;
+  }
+
   get overloaded(): boolean {
     return this.#applies >= MAX_APPLIES;
   }

@@ -83,11 +83,11 @@ describe('a replica', () => {
   test('still knows a record on its way to the disk when the disk has no room for a later one', async () => {
     const { replica, store } = await newReplica();
     const release = store.holdBatches();
-    const first = replica.apply(P, value(2));
+    const first = replica.apply(P, value(2), OVER);
     await settled();
     store.failNextBatch(new StoreFullError('full'));
-    await expect(replica.apply(P, value(3))).rejects.toThrow(StoreFullError);
-    const older = replica.apply(P, value(1)).catch(() => undefined);
+    await expect(replica.apply(P, value(3), OVER)).rejects.toThrow(StoreFullError);
+    const older = replica.apply(P, value(1), OVER).catch(() => undefined);
     await settled();
     release();
     await Promise.all([first, older]);
