@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import type { Incarnation, Key, NodeId, Partition } from '../../src/ids.ts';
+import { recordKey } from '../../src/storage/keys.ts';
+import { sealRecord } from '../../src/version/record-codec.ts';
+import { formatVersion, type Version } from '../../src/version/version.ts';
+import { Acknowledgements } from '../simulator/acknowledgements.ts';
+import { tooFewSucceeded } from '../simulator/availability.ts';
+import { Bounds } from '../simulator/bounds.ts';
+import { diskRecord } from '../simulator/disk-record.ts';
+import { DiskWatch } from '../simulator/disk-watch.ts';
 import type { Operation } from '../simulator/history.ts';
+import { appliedThoughDenied, inventions } from '../simulator/invention.ts';
 import { isLinearizable } from '../simulator/linearizability.ts';
 import { registerFlaw } from '../simulator/register-checker.ts';
+import { differences } from '../simulator/verdict.ts';
 import { versionAt } from '../version/version-at.ts';
 
 describe('the search for an order', () => {
@@ -49,21 +60,224 @@ describe('the judge by versions', () => {
     expect(registerFlaw([put('a', 0, 1, 2), put('b', 2, 3, 1)])).toMatch(/put of k .* after/);
   });
 
-  test('finds a value that nobody wrote, and one read before it was written', () => {
-    expect(registerFlaw([get('x', 0, 1, 1)])).toMatch(/nobody wrote/);
-    expect(registerFlaw([get('a', 0, 1, 1), put('a', 2, 3, 1)])).toMatch(/before it was written/);
-  });
-
-  test('finds a value whose write was answered "not applied"', () => {
-    const denied: Operation = { ...put('a', 0, 1), result: { is: 'not_applied' } };
-    expect(registerFlaw([denied, get('a', 2, 3, 1)])).toMatch(/answered "not applied"/);
-  });
-
   test('finds a version that stands for two values, and a value with two versions', () => {
     expect(registerFlaw([put('a', 0, 5, 1), put('b', 1, 6, 1)])).toMatch(/stands for a and b/);
     expect(registerFlaw([put('a', 0, 9, 1), get('a', 1, 8, 2)])).toMatch(/a carries/);
   });
 });
+
+describe('the judge of inventions', () => {
+  test('finds a value that nobody wrote, and one read before it was written', () => {
+    expect(inventions('k', [put('a', 0, 1), get('a', 2, 3)], [])).toEqual([]);
+    expect(inventions('k', [get('x', 0, 1)], [])).toMatchObject([{ checker: 'no-invention' }]);
+    expect(inventions('k', [get('a', 0, 1), put('a', 2, 3)], [])).toHaveLength(1);
+  });
+
+  test('finds what a disk keeps and nobody wrote, or deleted', () => {
+    const [kept, tombstone] = [onDisk(1, 'a'), onDisk(2, undefined)];
+    expect(inventions('k', [put('a', 0, 1)], [kept])).toEqual([]);
+    expect(inventions('k', [put('b', 0, 1)], [kept])).toHaveLength(1);
+    expect(inventions('k', [put('a', 0, 1)], [tombstone])).toHaveLength(1);
+    expect(inventions('k', [remove(true, 0, 1)], [tombstone])).toEqual([]);
+  });
+});
+
+describe('the judge of denied writes', () => {
+  const denied: Operation = { ...put('a', 0, 1), result: { is: 'not_applied' } };
+
+  test('finds a value read whose write was answered "not applied"', () => {
+    expect(appliedThoughDenied([denied, get('b', 2, 3)], () => false)).toEqual([]);
+    expect(appliedThoughDenied([denied, get('a', 2, 3)], () => false)).toMatchObject([
+      { checker: 'not-applied', sentence: expect.stringContaining('returned a') },
+    ]);
+  });
+
+  test('finds one that was on a disk, though nobody read it', () => {
+    expect(appliedThoughDenied([denied], (value) => value === 'a')).toHaveLength(1);
+    expect(appliedThoughDenied([put('a', 0, 1)], () => true)).toEqual([]);
+  });
+});
+
+describe('the judge of acknowledgements', () => {
+  const three = (...synced: readonly number[]): Acknowledgements => {
+    const disks = new DiskWatch();
+    synced.forEach((at, node) => {
+      disks.write(`node${node}`, PLACE, sealed(versionAt(at), 'a'), undefined);
+    });
+    return new Acknowledgements(disks, 'quorum', 3);
+  };
+
+  test('wants a quorum of disks to hold a write when it is acknowledged', () => {
+    for (const [synced, flaws] of [
+      [[1, 1], 0],
+      [[1, 2, 0], 0],
+      [[1, 0, 0], 1],
+      [[], 1],
+    ] as const) {
+      const judge = three(...synced);
+      judge.ended(put('a', 0, 1, 1));
+      expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), false)).toHaveLength(
+        flaws,
+      );
+    }
+  });
+
+  test('wants a quorum of disks beyond what was acknowledged when a delete began', () => {
+    for (const [synced, flaws] of [
+      [[2, 2], 0],
+      [[2, 1, 1], 1],
+    ] as const) {
+      const judge = three(...synced);
+      judge.ended(put('a', 0, 1, 1));
+      const removal = remove(true, 2, 3);
+      judge.begun(removal);
+      judge.ended(removal);
+      expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), false)).toHaveLength(
+        flaws,
+      );
+    }
+  });
+
+  test('wants the newest acknowledged write, or a newer one, to be there at the end', () => {
+    const endingWith = (final: readonly [string, ReturnType<typeof onDisk>][]) => {
+      const judge = three(5, 5);
+      judge.ended(put('a', 0, 1, 5));
+      return judge.atTheEnd(new Map(), new Map(final), false);
+    };
+    expect(endingWith([['k', onDisk(5, 'a')]])).toEqual([]);
+    expect(endingWith([['k', onDisk(4, 'a')]])).toMatchObject([{ checker: 'acknowledged-kept' }]);
+    expect(endingWith([])).toHaveLength(1);
+  });
+
+  test('wants deleted to stay deleted, unless the value was written at the same time or later', () => {
+    const judge = (...operations: readonly Operation[]) =>
+      three().atTheEnd(new Map([['k', operations]]), new Map([['k', onDisk(1, 'a')]]), false);
+    const unknown: Operation = { ...put('a', 0, 1), endMs: undefined, result: { is: 'unknown' } };
+    expect(judge(put('a', 0, 1), remove(true, 2, 3))).toHaveLength(1);
+    expect(judge(unknown, get('a', 1, 2), remove(false, 3, 4))).toHaveLength(1);
+    expect(judge(unknown, remove(true, 2, 3))).toEqual([]);
+    expect(judge(put('a', 0, 5), remove(true, 2, 3))).toEqual([]);
+  });
+});
+
+describe('the judge of disks', () => {
+  test('finds a record that goes back, and none that is replaced after damage', () => {
+    const disks = new DiskWatch();
+    disks.write('node1', PLACE, sealed(versionAt(2), 'b'), undefined);
+    disks.write('node1', PLACE, sealed(versionAt(1), 'a'), undefined);
+    expect(disks.flaws).toEqual([]);
+    disks.write('node1', PLACE, sealed(versionAt(1), 'a'), onDisk(2, 'b'));
+    expect(disks.flaws).toMatchObject([{ checker: 'no-going-back' }]);
+  });
+
+  test('finds a damaged record that a node wrote', () => {
+    const disks = new DiskWatch();
+    disks.write('node1', PLACE, sealed(versionAt(2), 'b').subarray(1), undefined);
+    expect(disks.flaws).toMatchObject([{ checker: 'no-going-back' }]);
+  });
+
+  test('finds a version that stands for two records', () => {
+    const disks = new DiskWatch();
+    disks.write('node1', PLACE, sealed(versionAt(1), 'a'), undefined);
+    disks.write('node2', PLACE, sealed(versionAt(1), 'a'), undefined);
+    expect(disks.flaws).toEqual([]);
+    disks.write('node2', PLACE, sealed(versionAt(1), 'b'), undefined);
+    expect(disks.flaws).toMatchObject([{ checker: 'versions' }]);
+  });
+
+  test('finds a node whose versions go back from one life to the next', () => {
+    const lives = (...drawn: readonly [number, number][]) => {
+      const disks = new DiskWatch();
+      for (const [at, incarnation] of drawn)
+        disks.write('node1', PLACE, sealed(versionIn(at, incarnation), `v${at}`), undefined);
+      return disks.flaws;
+    };
+    expect(lives([1, 1], [3, 1], [4, 2], [2, 1])).toEqual([]);
+    expect(lives([1, 1], [3, 1], [2, 2])).toMatchObject([{ checker: 'versions' }]);
+  });
+
+  test('lets a version follow one of another node that is far ahead', () => {
+    const disks = new DiskWatch();
+    disks.write('node1', PLACE, sealed(versionAt(99), 'far'), undefined);
+    disks.write('node1', PLACE, sealed(versionIn(99, 1), 'above'), undefined);
+    disks.write('node1', PLACE, sealed(versionIn(2, 2), 'later life'), undefined);
+    expect(disks.flaws).toEqual([]);
+  });
+
+  test('reads records without the help of the product', () => {
+    expect(onDisk(7, 'text')).toEqual({ key: 'k', version: versionAt(7), value: 'text' });
+    expect(onDisk(7, undefined)).toEqual({ key: 'k', version: versionAt(7), value: undefined });
+    const elsewhere = recordKey(1 as Partition, 'other' as Key);
+    expect(diskRecord(elsewhere, sealed(versionAt(7), 'text'))).toBeUndefined();
+  });
+});
+
+describe('the judge of sizes', () => {
+  test('finds what piles up, and what is left', () => {
+    const bounds = new Bounds();
+    bounds.during('node1', 'replica_applies', 100);
+    bounds.atRest('node1', 'replica_applies', 0);
+    expect(bounds.flaws).toEqual([]);
+    bounds.during('node1', 'replica_applies', 100_000);
+    bounds.atRest('node2', 'replica_applies', 1);
+    expect(bounds.flaws).toHaveLength(2);
+  });
+});
+
+describe('the judge of availability', () => {
+  const quiet = { level: 'quorum', replicas: 3, lossy: false, faults: new Set<string>() } as const;
+  const failed: Operation = { ...put('a', 0, 1), result: { is: 'unknown' } };
+  const requests = (good: number, bad: number): Operation[] => [
+    ...Array.from({ length: good }, () => put('a', 0, 1)),
+    ...Array.from({ length: bad }, () => failed),
+  ];
+
+  test('wants nearly all requests to succeed without faults', () => {
+    expect(tooFewSucceeded(requests(98, 2), quiet)).toEqual([]);
+    expect(tooFewSucceeded(requests(90, 10), quiet)).toHaveLength(1);
+  });
+
+  test('wants half of them where the faults leave a quorum, and nothing where they do not', () => {
+    const crashes = { ...quiet, faults: new Set(['crash']) };
+    const blackouts = { ...quiet, faults: new Set(['crash', 'crash_of_all']) };
+    expect(tooFewSucceeded(requests(60, 40), crashes)).toEqual([]);
+    expect(tooFewSucceeded(requests(40, 60), crashes)).toHaveLength(1);
+    expect(tooFewSucceeded(requests(40, 60), { ...crashes, level: 'all' })).toEqual([]);
+    expect(tooFewSucceeded(requests(40, 60), blackouts)).toEqual([]);
+  });
+});
+
+test('the judge of repetition names the first line in which two runs differ', () => {
+  const first = { hash: '1', trace: ['a', 'b'] };
+  expect(differences(first, first)).toEqual([]);
+  expect(differences(first, { hash: '2', trace: ['a', 'c'] })).toMatchObject([
+    { checker: 'determinism', sentence: 'two runs differ: "b" and then "c"' },
+  ]);
+});
+
+const K = 'k' as Key;
+const PLACE = recordKey(1 as Partition, K);
+
+function sealed(version: Version, text: string | undefined): Uint8Array {
+  const value = { value: Buffer.from(text ?? ''), contentType: 'text/plain' };
+  const metadata = new Map([['name', 'meta']]);
+  const content =
+    text === undefined
+      ? ({ type: 'tombstone' } as const)
+      : ({ type: 'value', ...value, metadata } as const);
+  return sealRecord({ key: K, version, content }).bytes;
+}
+
+function onDisk(at: number, text: string | undefined) {
+  const record = diskRecord(PLACE, sealed(versionAt(at), text));
+  if (record === undefined) throw new Error('a sound record');
+  return record;
+}
+
+function versionIn(physical: number, incarnation: number): Version {
+  const node = '00000000000000aa' as NodeId;
+  return formatVersion({ physical, logical: 0, node, incarnation: incarnation as Incarnation });
+}
 
 function put(value: string, startMs: number, endMs: number, at?: number): Operation {
   return operation({ kind: 'put', value }, startMs, endMs, { is: 'ok', ...versioned(at) });

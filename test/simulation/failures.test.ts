@@ -20,7 +20,10 @@ import { Trace } from '../simulator/trace.ts';
 const deathIsAFlaw: Judge = ({ operations }) =>
   operations
     .filter(({ endMs, result }) => endMs === undefined && result.is === 'unknown')
-    .map(({ startMs }) => ({ checker: 'planted', sentence: `nobody answered (${startMs} ms)` }));
+    .map(({ startMs }) => ({
+      checker: 'availability',
+      sentence: `nobody answered (${startMs} ms)`,
+    }));
 
 describe('a run that fails', () => {
   test('is printed with what it takes to see it again, and shrunk', async () => {
@@ -30,7 +33,7 @@ describe('a run that fails', () => {
     const whole = await run(NOTHING_OMITTED);
     const text = await describeFailure(whole, run);
 
-    expect(text).toMatch(`seed ${seed} fails: planted: nobody answered`);
+    expect(text).toMatch(`seed ${seed} fails: availability: nobody answered`);
     expect(text).toMatch(/commit \S+( with changes)?, Node v\d+\S*, [\d,]+ events/);
     expect(text).toMatch(/settings \{.*"replicationFactor":\d.*"faults":\[.*\]\}/);
     expect(text).toMatch(new RegExp(`replay it: make simulate SEED=${seed}\n`));
@@ -39,7 +42,7 @@ describe('a run that fails', () => {
     const said = new Map(words.split(' ').map((word) => word.split('=') as [string, string]));
     const omissions = omissionsOf(said.get('WITHOUT') ?? '', Number(said.get('UNTIL_MS')));
     const small = await run(omissions);
-    expect(small.flaws[0]?.checker).toBe('planted');
+    expect(small.flaws[0]?.checker).toBe('availability');
     expect(small.result?.events).toBeLessThan((whole.result?.events ?? 0) / 2);
     const deadly = ['crash', 'crash_of_all', 'failing_sync'];
     const left = [...(small.result?.faults.keys() ?? [])];

@@ -52,3 +52,9 @@ export class History {
     return keys;
   }
 }
+
+/** An operation in the words of a judge. */
+export function describe({ client, action, key, coordinator, startMs, endMs }: Operation): string {
+  const until = endMs === undefined ? '' : ` to ${endMs.toFixed(1)}`;
+  return `client${client}'s ${action.kind} of ${key} by ${coordinator} (${startMs.toFixed(1)}${until} ms)`;
+}

@@ -8,6 +8,8 @@ import type { Scheduler } from './scheduler.ts';
 export class Life {
   #ended = false;
   #paused = false;
+  /** Timers that are set. */
+  timers = 0;
   readonly #held: (() => void)[] = [];
   readonly #atEnd: (() => void)[] = [];
 
@@ -67,7 +69,22 @@ export function simulatedClock(scheduler: Scheduler, life: Life, fault: ClockFau
     wallMs: () => EPOCH_MS + scheduler.nowMs * (1 + fault.drift) + fault.offsetMs,
     monotonicMs: () => scheduler.nowMs - bootMs,
     schedule(delayMs, task): Cancellable {
-      return scheduler.after(delayMs, () => life.run(task));
+      let set = true;
+      const unset = (): void => {
+        if (set) life.timers -= 1;
+        set = false;
+      };
+      life.timers += 1;
+      const timer = scheduler.after(delayMs, () => {
+        unset();
+        life.run(task);
+      });
+      return {
+        cancel: () => {
+          unset();
+          timer.cancel();
+        },
+      };
     },
   };
 }

@@ -3,45 +3,11 @@
  * things is known and need not be searched for.
  */
 import type { Version } from '../../src/version/version.ts';
-import type { Operation } from './history.ts';
+import { describe, type Operation } from './history.ts';
 
 /** What is wrong, in a sentence; `undefined` when nothing is. */
 export function registerFlaw(operations: readonly Operation[]): string | undefined {
-  return (
-    inventedValue(operations) ??
-    appliedThoughDenied(operations) ??
-    versionUsedTwice(operations) ??
-    backInTime(operations)
-  );
-}
-
-/** A read returns what somebody wrote, and not before. */
-function inventedValue(operations: readonly Operation[]): string | undefined {
-  const writes = new Map(
-    operations.flatMap((o) => (o.action.kind === 'put' ? [[o.action.value, o]] : [])),
-  );
-  for (const read of operations) {
-    const value = valueRead(read);
-    if (value === undefined) continue;
-    const write = writes.get(value);
-    if (write === undefined) return `${describe(read)} returned ${value}, which nobody wrote`;
-    if (write.startMs > (read.endMs ?? 0))
-      return `${describe(read)} returned ${value} before it was written`;
-  }
-  return undefined;
-}
-
-/** What was answered "not applied" is never seen. */
-function appliedThoughDenied(operations: readonly Operation[]): string | undefined {
-  const denied = new Map<string, Operation>();
-  for (const { action, result } of operations) {
-    if (action.kind === 'put' && result.is === 'not_applied')
-      denied.set(action.value, { action, result } as Operation);
-  }
-  const read = operations.find((operation) => denied.has(valueRead(operation) ?? ''));
-  return (
-    read && `${describe(read)} returned ${valueRead(read)}, whose write was answered "not applied"`
-  );
+  return versionUsedTwice(operations) ?? backInTime(operations);
 }
 
 /** No two values carry one version, and no value carries two. */
@@ -101,13 +67,4 @@ function observed({ action, result }: Operation) {
   if (result.is !== 'ok') return undefined;
   const value = action.kind === 'put' ? action.value : result.value;
   return { value, version: result.version };
-}
-
-function valueRead({ action, result }: Operation): string | undefined {
-  return action.kind === 'get' && result.is === 'ok' ? result.value : undefined;
-}
-
-function describe({ client, action, key, coordinator, startMs, endMs }: Operation): string {
-  const until = endMs === undefined ? '' : ` to ${endMs.toFixed(1)}`;
-  return `client${client}'s ${action.kind} of ${key} by ${coordinator} (${startMs.toFixed(1)}${until} ms)`;
 }

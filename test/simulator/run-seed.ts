@@ -1,16 +1,14 @@
 import { convergence } from './convergence.ts';
 import { type FaultKind, Faults } from './faults.ts';
 import type { Flaw, Judge } from './flaw.ts';
-import type { History } from './history.ts';
-import { isLinearizable } from './linearizability.ts';
 import { NOTHING_OMITTED, type Omissions, type RunFault } from './omissions.ts';
-import { registerFlaw } from './register-checker.ts';
 import { drawSettings, type RunSettings } from './run-settings.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import { Trace } from './trace.ts';
+import { Verdict } from './verdict.ts';
 import { Workload } from './workload.ts';
 
 /** How long each part of a run may take, in virtual time. */
@@ -50,7 +48,7 @@ export interface RunOptions {
 
 /** One simulated cluster from start to end: everything about it follows from `seed` and the options. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<SeedResult> {
-  const { omissions = NOTHING_OMITTED, judge = flawsOf, trace = new Trace() } = options;
+  const { omissions = NOTHING_OMITTED, trace = new Trace() } = options;
   const settings = without(omissions, { ...drawSettings(seed), ...options.settings });
   const scheduler = new Scheduler();
   const network = new SimulatedNetwork({
@@ -80,6 +78,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
       untilMs: scheduler.nowMs + settings.workloadMs,
     },
   });
+  const { history } = workload;
+  const { level, replicationFactor } = settings;
+  const watched = { cluster, network, scheduler, history, level, replicationFactor };
+  const verdict = new Verdict(watched);
   const faults = new Faults({
     cluster,
     network,
@@ -101,34 +103,33 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     faults: new Map<RunFault, number>([...faults.fired, ...network.fired]),
     flaws,
   });
-  const failed = (checker: string, sentence: string): SeedResult => {
-    flaws.push({ checker, sentence });
+  const failed = (sentence: string): SeedResult => {
+    flaws.push({ checker: 'progress', sentence });
     return result();
   };
 
-  if (!cluster.ready) return failed('start', `no cluster yet: ${cluster.obstacles}`);
+  if (!cluster.ready) return failed(`no cluster yet: ${cluster.obstacles}`);
   workload.start();
   faults.start();
   await scheduler.run(
     scheduler.nowMs + settings.workloadMs + END_WITHIN_MS,
     () => !workload.working,
   );
-  if (workload.working) return failed('answers', 'a client was never answered');
+  if (workload.working) return failed('a client was never answered');
 
   faults.heal();
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
   await scheduler.run(scheduler.nowMs + RECOVERY_WITHIN_MS, () => cluster.ready);
-  if (!cluster.ready) return failed('recovery', `not ready again: ${cluster.obstacles}`);
+  if (!cluster.ready) return failed(`not ready again: ${cluster.obstacles}`);
 
-  // At level `one` a key is no atomic register, and nobody says that it is.
-  if (settings.level !== 'one') flaws.push(...judge(workload.history));
-  const keys = [...workload.history.byKey().keys()];
-  for (const sentence of await convergence({ cluster, scheduler, keys }))
-    flaws.push({ checker: 'convergence', sentence });
+  const keys = [...history.byKey().keys()];
+  const apart = [...(await convergence({ cluster, scheduler, keys }))];
   // Records are never taken away; a scrub that misses one raises a false alarm.
   const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
-  if (misses > 0)
-    flaws.push({ checker: 'scrub', sentence: `${misses} records are missed, and none was lost` });
+  if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
+  flaws.push(
+    ...(options.judge?.(history) ?? (await verdict.reach(apart, new Set(faults.fired.keys())))),
+  );
   return result();
 }
 
@@ -141,16 +142,4 @@ function without({ faults, clients, untilMs }: Omissions, settings: RunSettings)
     loss: faults.includes('loss') ? 0 : settings.loss,
     duplication: faults.includes('duplication') ? 0 : settings.duplication,
   };
-}
-
-/** Two judges of each key: by versions, and by values alone. */
-function flawsOf(history: History): readonly Flaw[] {
-  const flaws: Flaw[] = [];
-  for (const [key, operations] of history.byKey()) {
-    const sentence = registerFlaw(operations);
-    if (sentence !== undefined) flaws.push({ checker: 'register', sentence });
-    if (isLinearizable(operations) === false)
-      flaws.push({ checker: 'order', sentence: `the operations on ${key} fit no order` });
-  }
-  return flaws;
 }

@@ -29,7 +29,7 @@ export async function runTwice({ seed, omissions }: Task, trace: Trace): Promise
   const second = await runSeed(seed, { omissions, trace: new Trace(0) });
   const flaws = [...first.flaws];
   if (first.hash !== second.hash)
-    flaws.push({ checker: 'sameness', sentence: await firstDifference(seed, omissions) });
+    flaws.push({ checker: 'determinism', sentence: await firstDifference(seed, omissions) });
   const { user, system } = process.cpuUsage(before);
   return { seed, result: first, flaws, trace: trace.last, cpuMs: (user + system) / 1_000 };
 }

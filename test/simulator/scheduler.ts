@@ -17,6 +17,8 @@ export class Scheduler {
   #nowMs = 0;
   #sequence = 0;
   #ran = 0;
+  /** Called after each event and what it set off: here the judges look on. */
+  afterEach: () => void = () => undefined;
 
   get nowMs(): number {
     return this.#nowMs;
@@ -51,6 +53,7 @@ export class Scheduler {
       this.#ran += 1;
       next.run();
       await microtasks();
+      this.afterEach();
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }

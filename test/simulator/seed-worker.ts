@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
+import type { Breakdown } from './flaw.ts';
 import type { SeedReport, Task } from './run-twice.ts';
 
 const SCRIPT = join(import.meta.dirname, 'worker-process.js');
@@ -67,6 +68,6 @@ export class SeedWorker {
   }
 }
 
-function flawed({ seed }: Task, checker: string, sentence: string): SeedReport {
+function flawed({ seed }: Task, checker: Breakdown, sentence: string): SeedReport {
   return { seed, result: undefined, flaws: [{ checker, sentence }], trace: [], cpuMs: 0 };
 }

@@ -45,6 +45,8 @@ export class SimulatedDisk {
     );
   }
 
+  /** Called with each change of a batch that became durable, and what it replaced: here the judges look on. */
+  onDurable: (change: Change, before: Uint8Array | undefined) => void = () => undefined;
   /** When the batch handed over last will be synced: batches become durable in order. */
   #lastSyncMs = 0;
 
@@ -110,7 +112,7 @@ export class SimulatedDisk {
           life.run(() => reject(new Error('the simulated sync failed')));
           return;
         }
-        const durable = this.#durable.batch(changes);
+        const durable = this.#write(changes);
         life.run(() => void durable.then(resolve, reject));
       });
     });
@@ -126,6 +128,13 @@ export class SimulatedDisk {
     }
   }
 
+  #write(changes: readonly Change[]): Promise<void> {
+    for (const change of changes) {
+      void this.#durable.get(change.key).then((before) => this.onDurable(change, before));
+    }
+    return this.#durable.batch(changes);
+  }
+
   #crash(life: Life): void {
     const own = this.#pending.filter((pending) => pending.life === life);
     const kept = this.#random.between(0, own.length);
@@ -134,7 +143,7 @@ export class SimulatedDisk {
     this.torn = false;
     for (const [index, pending] of own.entries()) {
       this.#pending.splice(this.#pending.indexOf(pending), 1);
-      if (index < kept) void this.#durable.batch(pending.changes);
+      if (index < kept) void this.#write(pending.changes);
       if (index === kept && tear) this.#tear(pending.changes);
     }
     this.#lastSyncMs = this.#scheduler.nowMs;

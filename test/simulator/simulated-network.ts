@@ -42,6 +42,14 @@ interface Endpoint {
   handlers: Handlers | undefined;
 }
 
+/** A request, how long its answer was still of use when it arrived, and whether it was done. */
+export interface ServedExchange {
+  readonly by: string;
+  readonly type: RequestType;
+  readonly remainingMs: number;
+  readonly done: boolean;
+}
+
 type Result = Outcome | 'timeout' | 'lost' | 'unreachable';
 
 /**
@@ -64,6 +72,8 @@ export class SimulatedNetwork {
   settings: NetworkSettings;
   /** Probability that a message is held back until much later ones have passed it. */
   heldBack = 0;
+  /** Called with each request that a node served: here the judges look on. */
+  onServed: (served: ServedExchange) => void = () => undefined;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -80,6 +90,13 @@ export class SimulatedNetwork {
   /** Nothing that `from` sends reaches `to`, until `mend`. */
   cut(from: string, to: string): void {
     this.#cuts.add(`${from}>${to}`);
+  }
+
+  /** Exchanges under way between the two nodes that have most of them. */
+  get mostOpen(): number {
+    let most = 0;
+    for (const open of this.#open.values()) most = Math.max(most, open.size);
+    return most;
   }
 
   /** Ends all cuts. */
@@ -165,7 +182,7 @@ export class SimulatedNetwork {
     return new Promise((resolve) => {
       let over = false;
       const end = (result: Result): void => {
-        if (over || own.life.ended) return;
+        if (over) return;
         over = true;
         deadline.cancel();
         this.#open.get(pair)?.delete(lose);
@@ -191,7 +208,7 @@ export class SimulatedNetwork {
         else peer.life.run(() => void answer());
       });
       const answer = async (): Promise<void> => {
-        const reply = await serve(own, peer, message);
+        const reply = await serve(own, peer, message, (served) => this.onServed(served));
         if (peer.life.ended) return;
         this.#send(peer.name, own.name, `answer to ${request.type}`, () => {
           end(decodeReply(reply, () => request.type)?.outcome ?? FAILED);
@@ -234,7 +251,12 @@ export class SimulatedNetwork {
 }
 
 /** The receiver's half of an exchange; what it returns are the bytes of the answer. */
-async function serve(own: Endpoint, peer: Endpoint, message: Uint8Array): Promise<Uint8Array> {
+async function serve(
+  own: Endpoint,
+  peer: Endpoint,
+  message: Uint8Array,
+  onServed: (served: ServedExchange) => void,
+): Promise<Uint8Array> {
   const { id, remainingMs, request } = decodeRequest(message);
   if (peer.handlers === undefined) {
     return encodeReply(id, request.type, { ok: false, refusal: { reason: 'not_ready' } });
@@ -249,5 +271,6 @@ async function serve(own: Endpoint, peer: Endpoint, message: Uint8Array): Promis
     context: RequestContext,
   ) => Promise<Outcome<never>>;
   const outcome = await handler(request, context).catch(() => FAILED);
+  onServed({ by: peer.name, type: request.type, remainingMs, done: outcome.ok });
   return encodeReply(id, request.type, outcome);
 }

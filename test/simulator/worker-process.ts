@@ -1,5 +1,6 @@
 /** What a `SeedWorker` starts: runs the seeds that it is sent, one after the other. */
 import { setPriority } from 'node:os';
+import type { Flaw } from './flaw.ts';
 import { runTwice, type SeedReport, type Task } from './run-twice.ts';
 import { Trace } from './trace.ts';
 
@@ -16,7 +17,7 @@ process.on('disconnect', () => process.exit());
 process.on('uncaughtException', (error) => {
   if (current === undefined) throw error;
   const { task, trace } = current;
-  const flaw = { checker: 'exception', sentence: error.stack ?? String(error) };
+  const flaw: Flaw = { checker: 'exception', sentence: error.stack ?? String(error) };
   const report: SeedReport = {
     seed: task.seed,
     result: undefined,

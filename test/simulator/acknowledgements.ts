@@ -1,0 +1,93 @@
+/**
+ * What became of acknowledged writes: each is on enough disks at the moment of its answer, and at the
+ * end it is there or something newer is. Deleted stays deleted.
+ */
+import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import type { Version } from '../../src/version/version.ts';
+import type { DiskRecord } from './disk-record.ts';
+import type { DiskWatch } from './disk-watch.ts';
+import { Findings, type Flaw } from './flaw.ts';
+import { describe, type Operation } from './history.ts';
+
+export class Acknowledgements {
+  readonly #findings = new Findings('acknowledged-kept');
+  readonly #disks: DiskWatch;
+  readonly #level: ConsistencyLevel;
+  readonly #required: number;
+  /** By key: the highest version that a put was acknowledged with. */
+  readonly #newest = new Map<string, Version>();
+  /** The same as of the start of each operation that is under way. */
+  readonly #newestAtStart = new Map<Operation, Version | undefined>();
+
+  constructor(disks: DiskWatch, level: ConsistencyLevel, replicas: number) {
+    this.#disks = disks;
+    this.#level = level;
+    const required = { one: 1, quorum: Math.floor(replicas / 2) + 1, all: replicas };
+    this.#required = required[level];
+  }
+
+  begun(operation: Operation): void {
+    if (operation.action.kind === 'delete')
+      this.#newestAtStart.set(operation, this.#newest.get(operation.key));
+  }
+
+  /** To be called in the very moment in which the operation was answered. */
+  ended(operation: Operation): void {
+    const { action, key, result } = operation;
+    if (result.is !== 'ok' || action.kind === 'get') return;
+    if (action.kind === 'put' && result.version !== undefined) {
+      const newest = this.#newest.get(key);
+      if (newest === undefined || result.version > newest) this.#newest.set(key, result.version);
+      this.#require(operation, this.#disks.disksThatHeld(key, result.version));
+    }
+    // A tombstone's version is not told; it is above all that was acknowledged when its delete began.
+    if (result.found === true && this.#level !== 'one')
+      this.#require(operation, this.#disks.disksBeyond(key, this.#newestAtStart.get(operation)));
+  }
+
+  /**
+   * `final`: the newest record of each key, over all disks. `mayLose`: the only copy of a write at level
+   * `one` may have been damaged.
+   */
+  atTheEnd(
+    history: ReadonlyMap<string, readonly Operation[]>,
+    final: ReadonlyMap<string, DiskRecord>,
+    mayLose: boolean,
+  ): readonly Flaw[] {
+    const atOne = this.#level === 'one';
+    for (const [key, version] of atOne && mayLose ? [] : this.#newest) {
+      const held = final.get(key);
+      if (held === undefined || held.version < version)
+        this.#findings.add(
+          `${key} was acknowledged with ${version}, and ends with ${held?.version ?? 'nothing'}`,
+        );
+    }
+    for (const [key, { value }] of atOne ? [] : final) {
+      const revived = value === undefined ? undefined : deletedSince(value, history.get(key) ?? []);
+      if (revived !== undefined)
+        this.#findings.add(`${key} ends with ${value}, which ${describe(revived)} had deleted`);
+    }
+    return this.#findings.flaws;
+  }
+
+  #require(operation: Operation, disks: number): void {
+    if (disks >= this.#required) return;
+    this.#findings.add(
+      `${describe(operation)} was acknowledged with ${disks} of ${this.#required} replicas on disk`,
+    );
+  }
+}
+
+/** A delete that was acknowledged, and began after `value` was known to be in the register. */
+function deletedSince(value: string, operations: readonly Operation[]): Operation | undefined {
+  const known = operations.flatMap(({ action, result, endMs }) => {
+    if (result.is !== 'ok' || endMs === undefined) return [];
+    const shown = action.kind === 'put' ? action.value : result.value;
+    return shown === value ? [endMs] : [];
+  });
+  const sinceMs = Math.min(...known);
+  return operations.find(
+    ({ action, result, startMs }) =>
+      action.kind === 'delete' && result.is === 'ok' && startMs > sinceMs,
+  );
+}
