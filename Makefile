@@ -31,8 +31,9 @@ check: node_modules ## format, lint, types, unit tests, dead code: what a commit
 unit: node_modules ## tests that need no processes of their own
 	$(BIN)/vitest run --project unit
 
-test: dist ## all tests: unit, simulated seeds, real processes
+test: dist ## all tests: unit, simulated seeds, real processes, planted bugs
 	$(BIN)/vitest run
+	$(MAKE) mutants
 
 simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s]: seeds s to s+n-1
 	@$(BIN)/tsc -p tsconfig.tools.json
@@ -41,6 +42,10 @@ simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s]: seeds
 simulate-speed: node_modules ## how fast simulated time passes at 100 operations a second
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node --max-semi-space-size=64 build/test/simulator/measure-speed.js
+
+mutants: node_modules ## planted bugs: each must be found; FRESH=1 searches their seeds anew
+	@$(BIN)/tsc -p tsconfig.tools.json
+	@node build/test/mutants/find-mutants.js
 
 integration: dist ## real processes on this machine
 	$(BIN)/vitest run --project integration
@@ -94,5 +99,5 @@ need-n:
 clean: ## remove what was built
 	rm -rf dist build node_modules
 
-.PHONY: help install build start check unit test simulate simulate-speed integration faults fuzz containers bench up down kill \
+.PHONY: help install build start check unit test simulate simulate-speed mutants integration faults fuzz containers bench up down kill \
   revive pause unpause status demo need-n clean

@@ -12,7 +12,6 @@ import type { Operation } from '../simulator/history.ts';
 import { appliedThoughDenied, inventions } from '../simulator/invention.ts';
 import { isLinearizable } from '../simulator/linearizability.ts';
 import { registerFlaw } from '../simulator/register-checker.ts';
-import { differences } from '../simulator/verdict.ts';
 import { versionAt } from '../version/version-at.ts';
 
 describe('the search for an order', () => {
@@ -245,14 +244,6 @@ describe('the judge of availability', () => {
     expect(tooFewSucceeded(requests(40, 60), { ...crashes, level: 'all' })).toEqual([]);
     expect(tooFewSucceeded(requests(40, 60), blackouts)).toEqual([]);
   });
-});
-
-test('the judge of repetition names the first line in which two runs differ', () => {
-  const first = { hash: '1', trace: ['a', 'b'] };
-  expect(differences(first, first)).toEqual([]);
-  expect(differences(first, { hash: '2', trace: ['a', 'c'] })).toMatchObject([
-    { checker: 'determinism', sentence: 'two runs differ: "b" and then "c"' },
-  ]);
 });
 
 const K = 'k' as Key;

@@ -1,0 +1,276 @@
+import type { CheckerName } from '../simulator/flaw.ts';
+
+/**
+ * A planted bug: a piece of a compiled file, and what stands there instead. The product has no switch
+ * for it (`docs/adr/0006-mutants-as-patches.md`).
+ */
+export interface Mutant {
+  readonly name: string;
+  /** Below `build/`. */
+  readonly file: string;
+  /** Must occur exactly once. */
+  readonly original: string;
+  readonly replacement: string;
+  /** What is wrong then, in a sentence. */
+  readonly wrong: string;
+  /** The judge that is the only one to speak under some seed. */
+  readonly alone?: CheckerName;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'one-phase-write',
+    file: 'src/coordinator/put.js',
+    original: 'const version = await drawVersion(ports, attempt, asked.newest);',
+    replacement: 'const version = await drawVersion(ports, attempt, undefined);',
+    wrong: 'a put draws its version by its own clock, whatever a quorum holds',
+  },
+  {
+    name: 'version-not-above',
+    file: 'src/version/hybrid-logical-clock.js',
+    original: 'this.#logical = logical;\n        this.#advance();',
+    replacement: 'this.#logical = logical;',
+    wrong: 'a version has the time and counter of the one that it is to be above',
+  },
+  {
+    name: 'read-without-write-back',
+    file: 'src/coordinator/get.js',
+    original: 'const known = await writeBack(attempt, newest, quorum);',
+    replacement: 'const known = true;',
+    wrong: 'a read returns what no quorum is known to hold',
+  },
+  {
+    name: 'silent-rewrite',
+    file: 'src/coordinator/put.js',
+    original:
+      'const stored = await storeRecord(ports, repairs, attempt, record, options.consistency);',
+    replacement: `const again = async () => sealRecord({ key, content: value,
+            version: await drawVersion(ports, attempt, version) });
+        const stored = await storeRecord(ports, repairs, attempt, record, options.consistency)
+            .catch(async () => storeRecord(ports, repairs, attempt, await again(), options.consistency));`,
+    wrong: 'a put that failed is sent once more under a newer version',
+  },
+  {
+    name: 'counter-stands-still',
+    file: 'src/version/hybrid-logical-clock.js',
+    original: 'else {\n            this.#advance();\n        }',
+    replacement: '',
+    wrong: 'two writes of one millisecond get one version',
+    alone: 'versions',
+  },
+  {
+    name: 'answer-names-the-old-version',
+    file: 'src/coordinator/put.js',
+    original: 'return { version, created: !asked.exists, ...stored };',
+    replacement: 'return { version: asked.newest ?? version, created: !asked.exists, ...stored };',
+    wrong: 'a put answers with the version that it replaced',
+    alone: 'register',
+  },
+  {
+    name: 'half-is-a-quorum',
+    file: 'src/quorum/consistency-level.js',
+    original: 'Math.floor(replicas / 2) + 1',
+    replacement: 'Math.max(1, Math.floor(replicas / 2))',
+    wrong: 'reads and writes ask for quorums that need not meet',
+  },
+  {
+    name: 'unreachable-replica-counts',
+    file: 'src/coordinator/phase-two.js',
+    original: 'quorum.fail(answer.from);',
+    replacement: `answer.failure === 'unreachable' ? quorum.acknowledge(answer.from) : quorum.fail(answer.from);`,
+    wrong:
+      'a replica that could not be reached counts as one that stored the write, as a hint would',
+  },
+  {
+    name: 'acknowledged-before-the-sync',
+    file: 'src/replica/replica.js',
+    original: 'await submitted.durable;',
+    replacement: 'submitted.durable.catch(() => undefined);',
+    wrong: 'a replica acknowledges what is not on its disk yet',
+    alone: 'acknowledged-kept',
+  },
+  {
+    name: 'older-write-does-not-wait',
+    file: 'src/replica/replica.js',
+    original: 'return pending ?? {',
+    replacement: 'return {',
+    wrong: 'an older write is acknowledged before the newer one that beats it is on disk',
+  },
+  {
+    name: 'refused-batch-hides-earlier-ones',
+    file: 'src/replica/replica.js',
+    original: 'return earlier;',
+    replacement: 'return undefined;',
+    wrong: 'a write refused by a full disk makes the replica forget those still on their way there',
+  },
+  {
+    name: 'failed-sync-ignored',
+    file: 'src/storage/fail-stop-store.js',
+    original: 'if (!this.#failed) {',
+    replacement: 'return;\n            if (!this.#failed) {',
+    wrong: 'a failed sync is taken for a good one, and the node goes on',
+  },
+  {
+    name: 'merge-by-arrival',
+    file: 'src/version/merge.js',
+    original: 'return a.version > b.version ? a : b;',
+    replacement: 'return b;',
+    wrong: 'of two records the one that arrives last survives',
+    alone: 'no-going-back',
+  },
+  {
+    name: 'delete-removes-the-record',
+    file: 'src/replica/replica.js',
+    original: `{ type: 'put', key: recordKey(partition, key), value: bytes },`,
+    replacement: `record.tombstone
+                ? { type: 'delete', key: recordKey(partition, key) }
+                : { type: 'put', key: recordKey(partition, key), value: bytes },`,
+    wrong: 'a delete leaves no tombstone',
+  },
+  {
+    name: 'delete-says-nothing-was-there',
+    file: 'src/coordinator/delete.js',
+    original: 'return true;',
+    replacement: 'return false;',
+    wrong: 'a delete that deleted something answers that there was nothing',
+    alone: 'linearizability',
+  },
+  {
+    name: 'value-cut-short',
+    file: 'src/version/record-codec.js',
+    original: 'value: buffer.subarray(at, end)',
+    replacement: 'value: buffer.subarray(at, end - 1)',
+    wrong: 'a value loses its last byte when it is read',
+    alone: 'no-invention',
+  },
+  {
+    name: 'checksum-not-verified',
+    file: 'src/version/record-codec.js',
+    original: 'return hash64(buffer.subarray(0, end)) === buffer.readBigUInt64BE(end);',
+    replacement: 'return true;',
+    wrong: 'flipped bits are read as they are',
+  },
+  {
+    name: 'record-of-another-key-taken',
+    file: 'src/replica/replica.js',
+    original: 'if (record === undefined || record.key !== key)',
+    replacement: 'if (record === undefined)',
+    wrong: 'a sound record is believed where another key should lie',
+  },
+  {
+    name: 'wiped-node-keeps-its-name',
+    file: 'src/node.js',
+    original: `const identity = await openIdentity(store, random('identity'));`,
+    replacement: `const identity = { ...(await openIdentity(store, random('identity'))),
+        nodeId: Buffer.from(config.nodeName.padEnd(8)).toString('hex').slice(0, 16) };`,
+    wrong: 'a node whose disk was replaced by an empty one answers as the member that it was',
+  },
+  {
+    name: 'damaged-read-as-nothing',
+    file: 'src/replica/replica.js',
+    original: 'const record = openSealed(bytes);',
+    replacement: `const record = openSealed(bytes);
+        if (record === undefined)
+            return { state: 'nothing' };`,
+    wrong: 'a damaged copy answers that nothing is stored',
+  },
+  {
+    name: 'damaged-overwritten',
+    file: 'src/replica/replica.js',
+    original: `return 'damaged';`,
+    replacement: `return this.#write(partition, record, 'value');`,
+    wrong: 'a write replaces a damaged record that could have been newer',
+  },
+  {
+    name: 'refused-once-taken-later',
+    file: 'src/coordinator/replica-side.js',
+    original:
+      'return this.#writes.serve(record.version, () => this.#writeNow(epoch, record, context));',
+    replacement: 'return this.#writeNow(epoch, record, context);',
+    wrong: 'the second copy of a message is taken after the first one was refused',
+  },
+  {
+    name: 'silence-is-not-applied',
+    file: 'src/coordinator/phase-two.js',
+    original: `const outcome = doubtful ? 'unknown' : 'not_applied';`,
+    replacement: `const outcome = quorum.acknowledged > 0 ? 'unknown' : 'not_applied';`,
+    wrong: 'a write of which nothing was heard is answered "not applied"',
+    alone: 'not-applied',
+  },
+  {
+    name: 'repair-of-the-first-answers-only',
+    file: 'src/coordinator/repairs.js',
+    original: 'await round.runToEnd();',
+    replacement: '',
+    wrong: 'only replicas that answered before the verdict are repaired',
+    alone: 'convergence',
+  },
+  {
+    name: 'clock-bound-not-kept',
+    file: 'src/replica/version-clock.js',
+    original: `await this.#store.batch([keepOwn('clock-bound', { boundMs })]);`,
+    replacement: '',
+    wrong: 'after a restart versions may go back with the wall clock',
+  },
+  {
+    name: 'expired-work-done',
+    file: 'src/coordinator/replica-side.js',
+    original: 'if (this.#clock.monotonicMs() >= deadlineMs) {',
+    replacement: 'if (this.#clock.monotonicMs() < 0) {',
+    wrong: 'a replica works for requests whose time is up',
+    alone: 'deadlines',
+  },
+  {
+    name: 'queue-of-a-key-stays',
+    file: 'src/replica/key-queue.js',
+    original: 'this.#tails.delete(key);',
+    replacement: 'void key;',
+    wrong: 'the queue of a key is never removed, so memory grows with every key ever written',
+    alone: 'bounds',
+  },
+  {
+    name: 'repair-never-over',
+    file: 'src/coordinator/repairs.js',
+    original: '.finally(() => this.#keys.delete(key));',
+    replacement: ';',
+    wrong: 'a key that was repaired once counts as being repaired for ever',
+  },
+  {
+    name: 'never-room-again',
+    file: 'src/replica/replica.js',
+    original: 'this.#space = space;',
+    replacement: `this.#space = this.#space === 'ample' ? space : this.#space;`,
+    wrong: 'a replica whose disk was full once refuses writes for ever',
+    alone: 'availability',
+  },
+  {
+    name: 'one-failure-fails-all',
+    file: 'src/quorum/answer-count.js',
+    original: 'if (set.nodes.size - set.no < set.required)',
+    replacement: 'if (set.no > 0)',
+    wrong: 'one replica that fails fails the request, though a quorum is there',
+  },
+  {
+    name: 'deadline-wakes-nobody',
+    file: 'src/rpc/gather.js',
+    original: 'this.#waiting.clear();\n        this.#wake?.();',
+    replacement: 'this.#waiting.clear();',
+    wrong: 'a request whose replicas are all silent is never answered',
+    alone: 'progress',
+  },
+  {
+    name: 'chance-from-outside',
+    file: 'src/runtime/loop.js',
+    original: 'random.fraction()',
+    replacement: 'Math.random()',
+    wrong: 'the pauses of loops do not follow from the seed',
+    alone: 'determinism',
+  },
+  {
+    name: 'state-shared-by-all-nodes',
+    file: 'src/coordinator/write-once.js',
+    original: '#serving = new Map();',
+    replacement: '#serving = (globalThis.servedByAnyNode ??= new Map());',
+    wrong: 'the writes under way belong to the module, so that one node answers for another',
+  },
+];
