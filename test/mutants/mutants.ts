@@ -175,21 +175,6 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'a damaged copy answers that nothing is stored',
   },
   {
-    name: 'damaged-overwritten',
-    file: 'src/replica/replica.js',
-    original: `return 'damaged';`,
-    replacement: `return this.#write(partition, record, 'value');`,
-    wrong: 'a write replaces a damaged record that could have been newer',
-  },
-  {
-    name: 'refused-once-taken-later',
-    file: 'src/coordinator/replica-side.js',
-    original:
-      'return this.#writes.serve(record.version, () => this.#writeNow(epoch, record, context));',
-    replacement: 'return this.#writeNow(epoch, record, context);',
-    wrong: 'the second copy of a message is taken after the first one was refused',
-  },
-  {
     name: 'silence-is-not-applied',
     file: 'src/coordinator/phase-two.js',
     original: `const outcome = doubtful ? 'unknown' : 'not_applied';`,
