@@ -8,7 +8,9 @@ import type { Scheduler } from './scheduler.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 
 /** Faults that take a quorum of some key's replicas away, or the coordinator, for as long as they last. */
-const HARSH = ['crash_of_all', 'full_split', 'full_disk', 'failing_sync', 'clock_offset'];
+const HARSH = ['crash_of_all', 'full_split', 'full_disk', 'failing_sync', 'clock_offset', 'wipe'];
+/** More kinds than this at once may leave no quorum either. */
+const FEW_KINDS = 3;
 /** Of the requests of a run whose faults leave a quorum. */
 const LEAST_SHARE = 0.5;
 /** Of the requests of a run without faults. */
@@ -40,7 +42,7 @@ export function tooFewSucceeded(
 
 function leastShare({ level, replicas, lossy, faults }: Circumstances): number {
   if (faults.size === 0 && !lossy) return LEAST_SHARE_IN_PEACE;
-  const harsh = HARSH.some((kind) => faults.has(kind));
+  const harsh = faults.size > FEW_KINDS || HARSH.some((kind) => faults.has(kind));
   return level === 'all' || replicas < 3 || harsh ? 0 : LEAST_SHARE;
 }
 
