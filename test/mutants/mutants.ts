@@ -97,13 +97,6 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'an older write is acknowledged before the newer one that beats it is on disk',
   },
   {
-    name: 'refused-batch-hides-earlier-ones',
-    file: 'src/replica/replica.js',
-    original: 'return earlier;',
-    replacement: 'return undefined;',
-    wrong: 'a write refused by a full disk makes the replica forget those still on their way there',
-  },
-  {
     name: 'failed-sync-ignored',
     file: 'src/storage/fail-stop-store.js',
     original: 'if (!this.#failed) {',
