@@ -8,7 +8,7 @@ import type { Key, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { recordKey } from '../storage/keys.ts';
-import { type Space, type Store, StoreReadError } from '../storage/store.ts';
+import { type Space, type Store, StoreFullError, StoreReadError } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { conflicts, merge } from '../version/merge.ts';
@@ -116,6 +116,13 @@ export class Replica {
     this.#space = space;
   }
 
+  /** The next writes are to hear at once, in phase 1, that there is no room. */
+  #refreshSpaceSoon(): void {
+    this.refreshSpace().catch((error: unknown) => {
+      this.#log.error('the room on the disk could not be told', { err: error });
+    });
+  }
+
   /** What is on disk under `key`, synced and verified. */
   async read(partition: Partition, key: Key): Promise<Held> {
     const held = await this.#load(partition, key);
@@ -217,8 +224,9 @@ export class Replica {
     const earlier = this.#pending.get(key)?.done;
     const done = durable.then(
       () => turn.settle(true),
-      () => {
+      (error: unknown) => {
         turn.settle(false);
+        if (error instanceof StoreFullError) this.#refreshSpaceSoon();
         return earlier;
       },
     );

@@ -63,6 +63,8 @@ export class LmdbRoom {
   #creditBytes = 0;
   /** The free pages after the last commit, and before it: what it freed itself cannot be used yet. */
   #free = { afterTransaction: 0, now: 0, before: 0 };
+  /** Room that there has to be before large values are promised again: they were refused with less. */
+  #promisedFromBytes = 0;
 
   constructor(folder: string, stats: () => LmdbStats) {
     this.#folder = folder;
@@ -72,10 +74,16 @@ export class LmdbRoom {
   /** By what the volume has left, and what the file has that is free to be used again. */
   async space(): Promise<Space> {
     const { availableBytes, wholeBytes } = await volumeOf(this.#folder);
-    const fileBytes = await databaseBytes(this.#folder);
+    const roomBytes = availableBytes + (await this.#reusableBytes());
+    const space = spaceOf(roomBytes, wholeBytes);
+    // Free pages that lie scattered are room that a large value cannot use.
+    return space === 'ample' && roomBytes < this.#promisedFromBytes ? 'low' : space;
+  }
+
+  async #reusableBytes(): Promise<number> {
     const stats = this.#stats();
-    const reusableBytes = Math.max(0, fileBytes - usedPages(stats) * stats.pageSize);
-    return spaceOf(availableBytes + reusableBytes, wholeBytes);
+    const fileBytes = await databaseBytes(this.#folder);
+    return Math.max(0, fileBytes - usedPages(stats) * stats.pageSize);
   }
 
   /** @throws StoreFullError when it is not certain that `changes` can be committed. */
@@ -96,7 +104,17 @@ export class LmdbRoom {
     }
     if (this.#fitsInFreePages(need, stats)) return;
     const usedBytes = (stats.lastPageNumber + 1) * stats.pageSize;
-    await this.#lengthen(usedBytes + neededBytes, need.forValues > 0, volume);
+    try {
+      await this.#lengthen(usedBytes + neededBytes, need.forValues > 0, volume);
+    } catch (error) {
+      // One huge value says nothing of the others.
+      if (neededBytes <= lowBelow(volume.wholeBytes)) {
+        const roomBytes = volume.availableBytes + (await this.#reusableBytes());
+        this.#promisedFromBytes = roomBytes + neededBytes;
+      }
+      throw error;
+    }
+    this.#promisedFromBytes = 0;
   }
 
   #noteFreePages(stats: LmdbStats): void {

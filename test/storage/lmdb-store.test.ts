@@ -161,6 +161,31 @@ describe.skipIf(!canMount())(
       for (const i of stored.slice(0, 7)) await store.batch([numbered(i)]);
     });
 
+    test('promises no room that a value was just refused, until more of it is free', async () => {
+      const store = await openLmdbStore(join(await smallVolume('8m'), 'data'));
+      onTestFinished(() => store.close());
+      const value = new Uint8Array(20_000).fill(1);
+      const fill = async (name: string): Promise<number> => {
+        for (let i = 0; ; i++) {
+          if ((await store.space()) !== 'ample') return i;
+          const refused = await store.batch([{ type: 'put', key: key(`${name}${i}`), value }]).then(
+            () => false,
+            () => true,
+          );
+          // What is announced must follow what happens: at once.
+          if (refused) expect(await store.space()).not.toBe('ample');
+        }
+      };
+      const stored = await fill('first');
+      // Every other one: what is free now lies in pieces.
+      for (let i = 0; i < stored; i += 2) await store.batch([remove(key(`first${i}`))]);
+      await fill('second');
+      await store.deleteRange({ start: key(''), end: Uint8Array.of(2) });
+      await store.batch([put(key('own'), 'the next commit can use what was freed')]);
+      expect(await store.space()).toBe('ample');
+      expect(await fill('third')).toBeGreaterThan(stored / 3);
+    });
+
     test('when it is full, a range can be deleted still', async () => {
       const store = await openLmdbStore(join(await smallVolume('8m'), 'data'));
       onTestFinished(() => store.close());
