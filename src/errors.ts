@@ -40,6 +40,7 @@ export type ErrorCode =
   | 'unknown_route'
   | 'method_not_allowed'
   | 'value_too_large'
+  | 'unsupported_encoding'
   | 'overloaded'
   | 'not_ready'
   | 'shutting_down'
@@ -65,6 +66,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   unknown_route: 404,
   method_not_allowed: 405,
   value_too_large: 413,
+  unsupported_encoding: 415,
   overloaded: 503,
   not_ready: 503,
   shutting_down: 503,

@@ -72,7 +72,7 @@ export function refuseEncodedBody(headers: IncomingHttpHeaders): void {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     throw new ClientError(
-      'invalid_parameter',
+      'unsupported_encoding',
       `Content-Encoding ${quoted(encoding)} is not taken; send the plain value, or store the` +
         ' encoded bytes under a Content-Type that says what they are, such as application/gzip',
     );

@@ -7,7 +7,7 @@ import type { Connections } from './connections.ts';
 import { problemReplies } from './openapi.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { flagIn, type Parameters, queryOf } from './query.ts';
-import { type Refusals, retryHeaders } from './refusals.ts';
+import { headersOf, type Refusals } from './refusals.ts';
 import { AnyHeaders, HealthQuery, HealthReply, UnreadyProblem } from './schemas.ts';
 
 export interface HealthPorts {
@@ -44,7 +44,7 @@ export function healthRoutes(fastify: FastifyInstance, ports: HealthPorts): void
       ...problemOf(error, 'GET'),
       checks: verbose ? checks : failing,
     };
-    refusals.sendProblem(problem, request, reply, retryHeaders(error));
+    refusals.sendProblem(problem, request, reply, headersOf(error));
     return reply;
   });
 

@@ -153,7 +153,7 @@ const PUT_SCHEMA = {
   description:
     'The body is the value, byte for byte. Its Content-Type comes back with it' +
     ' (application/x-www-form-urlencoded is stored as text/plain, none as' +
-    ' application/octet-stream). Nothing is inflated: a Content-Encoding is refused.',
+    ' application/octet-stream). Nothing is inflated: a Content-Encoding is refused with 415.',
   params: KeyPath,
   querystring: ValueQuery,
   headers: PutHeaders,
@@ -162,8 +162,9 @@ const PUT_SCHEMA = {
     201: { description: 'Stored; the key held nothing before.', ...PutReply },
     204: { description: 'Stored, and no more was asked for.', type: 'null' },
     ...problemReplies([
-      ...['invalid_key', 'invalid_parameter', 'value_too_large', 'overloaded', 'not_ready'],
-      ...['quorum_unavailable', 'timeout', 'storage_full', 'not_implemented', 'internal'],
+      ...['invalid_key', 'invalid_parameter', 'value_too_large', 'unsupported_encoding'],
+      ...['overloaded', 'not_ready', 'quorum_unavailable', 'timeout', 'storage_full'],
+      ...['not_implemented', 'internal'],
     ]),
   },
 };

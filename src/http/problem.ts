@@ -12,11 +12,15 @@ interface Kind {
   readonly title: string;
   /** What is true whenever an error of this kind does not say it itself. */
   readonly outcome?: Outcome;
-  /** Seconds after which it makes sense to try again. */
-  readonly retryAfterS?: number;
+  /** What a client can do about it, as headers that its software may understand. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const REFUSED = { outcome: 'not_applied' } as const;
+/** In a second it makes sense to try again. */
+const SOON = { headers: { 'retry-after': '1' } } as const;
+/** A 415 without it would be taken for one about the media type (RFC 9110, 15.5.16). */
+const PLAIN = { headers: { 'accept-encoding': 'identity' } } as const;
 
 export const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   invalid_key: { title: 'The key is not valid', ...REFUSED },
@@ -26,9 +30,10 @@ export const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   unknown_route: { title: 'There is no such path', ...REFUSED },
   method_not_allowed: { title: 'The path does not take this method', ...REFUSED },
   value_too_large: { title: 'The value is too large', ...REFUSED },
-  overloaded: { title: 'The node has too much to do', ...REFUSED, retryAfterS: 1 },
-  not_ready: { title: 'The node is not ready', ...REFUSED, retryAfterS: 1 },
-  shutting_down: { title: 'The node is shutting down', ...REFUSED, retryAfterS: 1 },
+  unsupported_encoding: { title: 'Encoded bodies are not taken', ...REFUSED, ...PLAIN },
+  overloaded: { title: 'The node has too much to do', ...REFUSED, ...SOON },
+  not_ready: { title: 'The node is not ready', ...REFUSED, ...SOON },
+  shutting_down: { title: 'The node is shutting down', ...REFUSED, ...SOON },
   quorum_unavailable: { title: 'Too few replicas answered' },
   timeout: { title: 'The replicas did not answer in time' },
   storage_full: { title: 'Too few replicas have room left', ...REFUSED },

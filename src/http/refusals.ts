@@ -43,7 +43,7 @@ export class Refusals {
       });
     }
     const problem = problemOf(error, request.raw.method ?? '');
-    this.sendProblem(problem, request, reply, retryHeaders(error));
+    this.sendProblem(problem, request, reply, headersOf(error));
   }
 
   /** A URL that the router cannot even decode. */
@@ -81,9 +81,8 @@ export class Refusals {
   }
 }
 
-export function retryHeaders({ code }: ClientError): Readonly<Record<string, string>> {
-  const { retryAfterS } = KINDS[code];
-  return retryAfterS === undefined ? {} : { 'retry-after': String(retryAfterS) };
+export function headersOf({ code }: ClientError): Readonly<Record<string, string>> {
+  return KINDS[code].headers ?? {};
 }
 
 /** What the framework or a plugin of it refuses by itself, in our words: its own may name files. */

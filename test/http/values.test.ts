@@ -6,6 +6,8 @@ import { edge, NODE_ID, WRITTEN_MS } from './edge.ts';
 
 const VERSION = /^"[0-9a-f]{12}-[0-9a-f]{4}-0123456789abcdef-00000001"$/;
 
+const STATUS = { invalid_parameter: 400, unsupported_encoding: 415, not_implemented: 501 } as const;
+
 describe('PUT', () => {
   test('stores the body byte for byte, and tells the version', async () => {
     const { http, operations } = edge();
@@ -62,7 +64,7 @@ describe('PUT', () => {
   );
 
   test.each([
-    [{ 'content-encoding': 'gzip' }, 'invalid_parameter'],
+    [{ 'content-encoding': 'gzip' }, 'unsupported_encoding'],
     [{ 'content-range': 'bytes 0-1/2' }, 'invalid_parameter'],
     [{ 'content-type': 'nonsense' }, 'invalid_parameter'],
     [{ 'quorate-meta-x': 'y'.repeat(2048) }, 'invalid_parameter'],
@@ -70,7 +72,7 @@ describe('PUT', () => {
     [{ 'if-none-match': '*' }, 'not_implemented'],
     [{ 'if-unmodified-since': 'x' }, 'not_implemented'],
     [{ 'idempotency-key': 'x' }, 'not_implemented'],
-  ])('with the headers %j is refused and nothing is stored', async (headers, code) => {
+  ] as const)('with the headers %j is refused and nothing is stored', async (headers, code) => {
     const { http, operations } = edge();
     const answer = await http.fastify.inject({
       method: 'PUT',
@@ -79,8 +81,20 @@ describe('PUT', () => {
       headers,
     });
     expect(answer.json()).toMatchObject({ code, outcome: 'not_applied' });
-    expect(answer.statusCode).toBe(code === 'not_implemented' ? 501 : 400);
+    expect(answer.statusCode).toBe(STATUS[code]);
     expect(operations.asked).toEqual([]);
+  });
+
+  test('names what is taken in place of an encoded body', async () => {
+    const { http } = edge();
+    const headers = { 'content-encoding': 'gzip' };
+    const answer = await http.fastify.inject({
+      method: 'PUT',
+      url: '/kv/k',
+      payload: 'x',
+      headers,
+    });
+    expect(answer.headers['accept-encoding']).toBe('identity');
   });
 
   test.each([
