@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { ClientError } from '../../src/errors.ts';
 import type { Key } from '../../src/ids.ts';
 import { sealRecord } from '../../src/version/record-codec.ts';
+import { SeededRandom } from '../simulator/seeded-random.ts';
 import { Story } from '../simulator/story.ts';
 import { versionAt } from '../version/version-at.ts';
 
@@ -274,6 +276,75 @@ describe('a damaged record', () => {
   });
 });
 
+describe('a write that two of three replicas hold and one of them loses', () => {
+  test.each<readonly [string, (story: Story, number: number, held: Uint8Array) => Promise<void>]>([
+    ['with its disk', (story, number) => wipe(story, number)],
+    ['by a flipped bit', (story, number, held) => story.tamper(number, 'k', () => flip(held))],
+  ])(
+    '%s is what a read returns, whichever replicas it reaches, or else it fails (failure mode 10)',
+    async (_how, lose) => {
+      const story = await Story.begin();
+      const random = new SeededRandom(1, 'who is reached');
+      await story.put(1, 'k', 'old', 'all');
+      const { keepers } = await story.replicasOf('k');
+      const [, loser = 0, stale = 0] = keepers;
+      const old = await story.onDisk(stale, 'k');
+      await story.put(1, 'k', 'new', 'all');
+      const held = bytesOf(await story.onDisk(loser, 'k'));
+      const seen = { new: 0, failed: 0 };
+      for (let read = 0; read < 1_000; read++) {
+        // Each time anew, or the first read that succeeds would have repaired it for all others.
+        await story.tamper(stale, 'k', () => bytesOf(old));
+        await lose(story, loser, held);
+        for (const { name } of story.cluster.nodes) {
+          if (random.chance(0.3)) isolate(story, name);
+        }
+        const text = await story.get(random.between(1, 5), 'k').catch(codeOf);
+        if (text === 'new') seen.new += 1;
+        else if (NO_ANSWER.has(text)) seen.failed += 1;
+        else expect(text, `read ${read + 1}`).toBe('new');
+        story.network.mend();
+        await story.pass(1_000); // until repairs of this read are over
+      }
+      expect(seen.new).toBeGreaterThan(100);
+      expect(seen.failed).toBeGreaterThan(100);
+    },
+  );
+});
+
+describe('a replica whose disk was replaced by an empty one', () => {
+  test('answers for nothing, so no read misses what it had acknowledged (failure mode 14)', async () => {
+    const story = await Story.begin();
+    const { keepers, others } = await story.replicasOf('k');
+    const [holder = 0, wiped = 0, behind = 0] = keepers;
+    const [by = 0] = others;
+    story.cluster.crash(story.node(behind));
+    expect(await story.put(by, 'k', 'v')).toMatchObject({ acknowledged: 2 });
+    await wipe(story, wiped);
+    story.cluster.start(story.node(behind));
+    await story.until(() => story.cluster.ready);
+    story.cluster.crash(story.node(holder));
+
+    const alone = {
+      code: 'quorum_unavailable',
+      replicas: expect.arrayContaining([
+        expect.objectContaining({ node: `node${wiped}`, state: 'unreachable' }),
+      ]),
+    };
+    for (const reader of [by, behind]) {
+      await expect(story.get(reader, 'k')).rejects.toMatchObject(alone);
+      await expect(story.put(reader, 'k', 'w')).rejects.toMatchObject(alone);
+    }
+    for (const level of ['one', 'quorum'] as const)
+      await expect(story.get(wiped, 'k', level)).rejects.toMatchObject({ code: 'not_ready' });
+
+    story.cluster.start(story.node(holder));
+    await story.until(() => story.cluster.ready);
+    for (const reader of [by, behind, holder]) expect(await story.get(reader, 'k')).toBe('v');
+    expect(await story.onDisk(wiped, 'k')).toBeUndefined();
+  });
+});
+
 describe('clocks', () => {
   test('that are apart by less than the allowed skew change no order (failure mode 1)', async () => {
     const story = await Story.begin();
@@ -494,6 +565,32 @@ function flip(bytes: Uint8Array | undefined): Uint8Array {
   const flipped = Uint8Array.from(bytes ?? []);
   flipped[25] = (flipped[25] ?? 0) ^ 4;
   return flipped;
+}
+
+/** Codes of errors that say that too few replicas could be asked. */
+const NO_ANSWER: ReadonlySet<unknown> = new Set(['quorum_unavailable', 'timeout', 'not_ready']);
+
+function codeOf(error: unknown): unknown {
+  return error instanceof ClientError ? error.code : error;
+}
+
+/** Gives a node an empty disk, starts it again, and leaves it time to find the others. */
+async function wipe(story: Story, number: number): Promise<void> {
+  const node = story.node(number);
+  story.cluster.crash(node);
+  node.wiped = true;
+  node.disk.wipe();
+  story.cluster.start(node);
+  await story.pass(1_000);
+}
+
+/** Until the network is mended, nothing reaches `name`, and nobody hears of it. */
+function isolate({ network, cluster }: Story, name: string): void {
+  for (const other of cluster.nodes) {
+    if (other.name === name) continue;
+    network.cut(name, other.name);
+    network.cut(other.name, name);
+  }
 }
 
 function firstOf(story: Story): number {

@@ -112,9 +112,7 @@ export class Story {
 
   /** Numbers of the nodes that keep `key`, most preferred first, then of those that do not. */
   async replicasOf(key: string): Promise<{ keepers: number[]; others: number[] }> {
-    const by = this.cluster.running[0]?.node;
-    if (by === undefined) throw new Error('no node runs');
-    const { replicas } = await this.run(by.operations.locate(key as Key, 1_000));
+    const { replicas } = await this.run(this.#member().operations.locate(key as Key, 1_000));
     const keepers = replicas.map(({ node }) => Number(node.slice('node'.length)));
     const all = this.cluster.nodes.map((_, index) => index + 1);
     return { keepers, others: all.filter((number) => !keepers.includes(number)) };
@@ -144,10 +142,15 @@ export class Story {
   }
 
   async #placeOf(key: string): Promise<Uint8Array> {
-    const by = this.cluster.running[0]?.node;
-    if (by === undefined) throw new Error('no node runs');
-    const { partition } = await this.run(by.operations.locate(key as Key, 1_000));
+    const { partition } = await this.run(this.#member().operations.locate(key as Key, 1_000));
     return recordKey(partition, key as Key);
+  }
+
+  /** Some node that knows where keys lie: one with a new, empty disk does not. */
+  #member(): QuorateNode {
+    const member = this.cluster.running.find(({ wiped }) => !wiped);
+    if (member === undefined) throw new Error('no member runs');
+    return member.node;
   }
 
   idOf(number: number): NodeId {
