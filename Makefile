@@ -35,7 +35,7 @@ test: dist ## all tests: unit, simulated seeds, real processes, planted bugs
 	$(BIN)/vitest run
 	$(MAKE) mutants
 
-simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s]: seeds s to s+n-1
+simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s] [RECORD=1]: seeds s to s+n-1
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node build/test/simulator/simulate.js
 

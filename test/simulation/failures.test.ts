@@ -176,6 +176,15 @@ describe('the sum of many runs', () => {
     for (let index = 0; index < 20; index++) summary.add(reportOf(index, result));
     expect(summary.shortcomings).toEqual(['44.4 % of the operations succeeded only']);
   });
+
+  test('counts seeds and violations once, events and time for both runs of a seed', () => {
+    const [fault] = RUN_FAULTS;
+    const summary = summaryOf(3, () => [fault]);
+    summary.add({ ...reportOf(3, RESULT), flaws: [{ checker: 'register', sentence: 'broken' }] });
+    expect(summary.totals).toMatchObject({ seeds: 4, violations: 1, events: 8 });
+    expect(summary.totals).toMatchObject({ simulatedHours: 8 / 3_600_000, succeeded: 20 });
+    expect(summary.totals.runsWith).toMatchObject({ [fault]: 3, loss: 0 });
+  });
 });
 
 const RESULT = {

@@ -1,4 +1,5 @@
 import { RUN_FAULTS, type RunFault } from './omissions.ts';
+import type { Totals } from './run-record.ts';
 import type { SeedReport } from './run-twice.ts';
 
 /** From so many runs on, each kind of fault has to have done something in one of a hundred. */
@@ -52,8 +53,25 @@ export class Summary {
     return shortcomings;
   }
 
+  get totals(): Totals {
+    return {
+      seeds: this.#seeds,
+      violations: this.#violations,
+      events: this.#events,
+      simulatedHours: this.#simulatedMs / 3_600_000,
+      succeeded: this.#succeeded,
+      failed: this.#failed,
+      seconds: this.#seconds,
+      runsWith: Object.fromEntries(this.#runsWith) as Totals['runsWith'],
+    };
+  }
+
+  get #seconds(): number {
+    return (performance.now() - this.#startedMs) / 1_000;
+  }
+
   get lines(): readonly string[] {
-    const seconds = (performance.now() - this.#startedMs) / 1_000;
+    const seconds = this.#seconds;
     const cpuSeconds = this.#cpuMs / 1_000;
     const simulatedSeconds = this.#simulatedMs / 1_000;
     const operations = this.#succeeded + this.#failed;
