@@ -47,6 +47,10 @@ mutants: node_modules ## planted bugs: each must be found; FRESH=1 searches thei
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node build/test/mutants/find-mutants.js
 
+reliability: node_modules ## write docs/reliability.md from the last recorded run and the tables of tests
+	@$(BIN)/tsc -p tsconfig.tools.json
+	@node build/test/reliability/write-reliability.js
+
 model: node_modules ## every interleaving of a small ring change, with all rules and without each
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node build/test/model/run-model.js
@@ -103,5 +107,5 @@ need-n:
 clean: ## remove what was built
 	rm -rf dist build node_modules
 
-.PHONY: help install build start check unit test simulate simulate-speed mutants model integration faults fuzz containers bench up down kill \
-  revive pause unpause status demo need-n clean
+.PHONY: help install build start check unit test simulate simulate-speed mutants reliability model integration faults fuzz containers bench \
+  up down kill revive pause unpause status demo need-n clean

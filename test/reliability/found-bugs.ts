@@ -1,0 +1,111 @@
+/**
+ * What was wrong and who found it. A seed means something else whenever the simulator draws differently;
+ * what it showed then is in the commit that mended it.
+ */
+
+export interface FoundBug {
+  readonly wrong: string;
+  /** Of simulated runs; none where another kind of test found it. */
+  readonly seeds: readonly number[];
+  /** The commit that mended it: the first digits of its hash, and its subject. */
+  readonly commit: string;
+  readonly subject: string;
+}
+
+const STRIKES = {
+  commit: 'fef18ce',
+  subject: 'simulator: strike with faults, judge the history, require convergence',
+} as const;
+const SCRUB = {
+  commit: 'e0972e8',
+  subject: 'replica: notice records that vanish without a trace',
+} as const;
+
+export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
+  {
+    wrong:
+      'A write that had reached one replica only stayed there when that replica was the straggler of every' +
+      ' read: what came after the answer was not spread.',
+    seeds: [5206, 5256, 5490, 5622, 5629],
+    ...STRIKES,
+  },
+  {
+    wrong:
+      'A failed sync while a version was drawn, and a full disk while a node started, came out as' +
+      ' unexpected errors.',
+    seeds: [],
+    ...STRIKES,
+  },
+  {
+    wrong:
+      'A replica refused a write for want of room and took a second copy of the same message when there was' +
+      ' room, after the client had been told `not_applied`.',
+    seeds: [30033],
+    commit: '0c73352',
+    subject: "coordinator: serve each client's write once, however often it arrives",
+  },
+  {
+    wrong:
+      'A write refused by a full disk made the replica forget earlier ones still on their way to the disk, so' +
+      ' that an older write overwrote an acknowledged newer one.',
+    seeds: [175, 223],
+    commit: '7546f5c',
+    subject: 'replica: remember writes under way when a later one is refused',
+  },
+  {
+    wrong:
+      'The scrub counted ahead of a batch that a full disk then refused, and missed records that never were' +
+      ' (a false alarm; mended before the scrub landed).',
+    seeds: [4],
+    ...SCRUB,
+  },
+  {
+    wrong:
+      'A scrub that a full disk interrupted forgot a page that it had read, and missed its records (a false' +
+      ' alarm; mended before the scrub landed).',
+    seeds: [27, 36, 90, 104],
+    ...SCRUB,
+  },
+  {
+    wrong:
+      "The simulator's own: an answer that its client did not live to hear was kept as heard, and judged as a" +
+      ' read of the future.',
+    seeds: [40273],
+    commit: '9dbbb3c',
+    subject: 'simulator: an answer that its client did not live to hear is unknown',
+  },
+  {
+    wrong:
+      "The simulator's own: the search for an order of many unknown writes had no bound and took all memory.",
+    seeds: [],
+    commit: 'a9754df',
+    subject: 'simulator: bound the search for an order',
+  },
+];
+
+export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
+  {
+    wrong:
+      'A wall clock that jumped ahead between the check of the clock and the drawing of a version went into that' +
+      ' version and all later ones of the node, and its peers refused them (faketime, `wrong-clock.test.ts`).',
+    seeds: [],
+    commit: '1404884',
+    subject: 'coordinator: look at the clock again when a version is drawn',
+  },
+  {
+    wrong:
+      'The refusal of an upgrade that was sent behind a write left before the answer of the write, and was taken' +
+      ' for it (raw HTTP, `FUZZ_SEED=-1948860207`).',
+    seeds: [],
+    commit: 'ad14da5',
+    subject: 'http: break a connection whose upgrade comes behind a request being served',
+  },
+  {
+    wrong:
+      'An LMDB file cut off within its first two pages took the process along instead of being refused' +
+      ' (truncation at every place).',
+    seeds: [],
+    commit: 'c234ce8',
+    subject: 'storage: refuse an LMDB file that ends within its first two pages',
+  },
+];
