@@ -365,7 +365,7 @@ export const FAILURE_MODES: readonly FailureMode[] = [
       ],
     ],
     faults: ['full_disk'],
-    mutants: ['refused-batch-hides-earlier-ones', 'never-room-again'],
+    mutants: ['never-room-again'],
   },
   {
     number: '49',
