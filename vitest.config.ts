@@ -8,6 +8,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**', 'test/containers/**', 'test/simulation/**'],
+          // Properties over many cases take their time where others use the same cores.
+          testTimeout: 60_000,
         },
       },
       {

@@ -29,6 +29,8 @@ export interface Config {
   readonly partitionCount: number;
   readonly zone: string;
   readonly weight: number;
+  readonly replaceAfterMs: number;
+  readonly lastSurvivor: 'use' | 'wait';
   readonly maxValueBytes: number;
   readonly maxInFlight: number;
   readonly maxSkewMs: number;
@@ -142,6 +144,20 @@ export const SETTINGS: Settings = {
     help: 'share of the data this node takes, relative to the others',
     parse: integer(1, 100),
   },
+  replaceAfterMs: {
+    env: 'QUORATE_REPLACE_AFTER',
+    placeholder: 'duration',
+    fallback: '60s',
+    help: 'how long a member may be dead before it is replaced; part of the ring, set when the cluster is formed',
+    parse: duration(1_000, 86_400_000),
+  },
+  lastSurvivor: {
+    env: 'QUORATE_LAST_SURVIVOR',
+    placeholder: 'use|wait',
+    fallback: 'use',
+    help: 'where too few replicas of a partition are left: go on with them after three grace periods, or wait; part of the ring',
+    parse: oneOf(['use', 'wait']),
+  },
   maxValueBytes: {
     env: 'QUORATE_MAX_VALUE_BYTES',
     placeholder: 'size',
@@ -201,9 +217,7 @@ const NOT_OURS = new Set(['QUORATE_URL']);
 /** Named by the design, not built yet: refused, so that nobody believes they are in force. */
 const NOT_BUILT = new Set([
   'QUORATE_FSYNC',
-  'QUORATE_REPLACE_AFTER',
   'QUORATE_TRANSFER_RATE',
-  'QUORATE_LAST_SURVIVOR',
   'QUORATE_HINTS_MAX_BYTES',
   'QUORATE_API_TOKEN',
 ]);

@@ -194,5 +194,7 @@ function termsOf(config: Config): Omit<Membership['terms'], 'address'> {
     replicationFactor: config.replicationFactor,
     replicationFactorGiven: config.replicationFactorGiven,
     partitionCount: config.partitionCount,
+    graceMs: config.replaceAfterMs,
+    lastSurvivor: config.lastSurvivor,
   };
 }

@@ -31,6 +31,8 @@ describe('the settings', () => {
       partitionCount: 256,
       zone: 'default',
       weight: 1,
+      replaceAfterMs: 60_000,
+      lastSurvivor: 'use',
       maxValueBytes: 1024 * 1024,
       maxInFlight: 1024,
       maxSkewMs: 10_000,

@@ -1,4 +1,5 @@
 import type { Address } from '../ids.ts';
+import type { LastSurvivor } from '../ring/ring-parts.ts';
 
 /** On what this node would form a cluster, or belong to one: its settings, as far as others must agree. */
 export interface FoundingTerms {
@@ -14,6 +15,9 @@ export interface FoundingTerms {
   /** Whether somebody asked for this factor, so that a ring with another one is refused. */
   readonly replicationFactorGiven: boolean;
   readonly partitionCount: number;
+  /** How long a member may be dead before it is replaced, milliseconds. */
+  readonly graceMs: number;
+  readonly lastSurvivor: LastSurvivor;
 }
 
 /** The founders that count: a node that was given no list founds alone. */

@@ -169,6 +169,7 @@ export class Founding {
         address,
         zone: introduction.zone,
         weight: introduction.weight,
+        leaving: 'no',
       }),
     );
     return formRing({
@@ -178,7 +179,8 @@ export class Founding {
       hashSeed: BigInt(`0x${randomHex(random, 8)}`),
       replicationFactor: terms.replicationFactor,
       partitionCount: terms.partitionCount,
-      lastSurvivor: 'use',
+      lastSurvivor: terms.lastSurvivor,
+      graceMs: terms.graceMs,
       founders: members,
     });
   }

@@ -10,7 +10,13 @@ export interface Member {
   readonly zone: string;
   /** Share of the data that it takes, relative to the others: a whole number from 1 to `MAX_WEIGHT`. */
   readonly weight: number;
+  /** Given no partitions any more; the ring that ends the transition does not list it. */
+  readonly leaving: Leaving;
 }
+
+/** `asked`: an operator sent it away. `replaced`: it was dead for longer than the grace period. */
+export const LEAVING = ['no', 'asked', 'replaced'] as const;
+export type Leaving = (typeof LEAVING)[number];
 
 export const MAX_WEIGHT = 65_535;
 

@@ -2,26 +2,27 @@
  * Rings as bytes, the same on disk and between nodes:
  *
  *     format 1 | epoch 6 | lineage 8 | cluster id 16 | hash seed 8 | replication factor 1
- *     | last survivor 1 | joint 1 | log2 of the partition count 1 | cluster name (length 1, text)
- *     | member count 2, (id 8, weight 2, name, address, zone: each length 1, text)...
+ *     | last survivor 1 | joint 1 | log2 of the partition count 1 | grace period 4, milliseconds
+ *     | cluster name (length 1, text)
+ *     | member count 2, (id 8, weight 2, leaving 1, name, address, zone: each length 1, text)...
  *     | for each partition: replica count 1, (place in the list of members 2)...
- *     | the same for the next assignment, if joint | checksum 8
+ *     | if joint: the same for the next assignment, recovering count 2, (partition 2)... | checksum 8
  *
  * Numbers are big-endian. There is one way to write a ring, so the same ring has the same bytes on
  * every node; what is written in any other way is not read. The checksum (xxHash64) covers every byte
  * before it. A ring may come from a peer or from a damaged disk: nothing in it is believed unchecked.
  */
 import { hash64 } from '../hash.ts';
-import type { Address, ClusterId, Epoch, Lineage, NodeId } from '../ids.ts';
+import type { Address, ClusterId, Epoch, Lineage, NodeId, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
-import type { Member } from './member.ts';
+import { LEAVING, type Member } from './member.ts';
 import type { Assignment } from './replica-set.ts';
 import { Ring } from './ring.ts';
 import { flawOf, type LastSurvivor, MAX_MEMBERS, type RingParts } from './ring-parts.ts';
 
-const FORMAT = 1;
+const FORMAT = 2;
 const CHECKSUM_BYTES = 8;
-const FIXED_BYTES = 43;
+const FIXED_BYTES = 47;
 const MAX_LOG2_PARTITIONS = 16;
 const LAST_SURVIVOR: readonly LastSurvivor[] = ['use', 'wait'];
 
@@ -34,7 +35,10 @@ export function encodeRing(ring: Ring): Uint8Array {
     ...ring.members.map(encodeMember),
     encodeAssignment(ring.assignment, places),
   ];
-  if (ring.next !== undefined) parts.push(encodeAssignment(ring.next, places));
+  if (ring.next !== undefined) {
+    parts.push(encodeAssignment(ring.next, places));
+    parts.push(uint16(ring.recovering.length), ...ring.recovering.map(uint16));
+  }
   const bytes = Buffer.concat([...parts, Buffer.alloc(CHECKSUM_BYTES)]);
   const end = bytes.length - CHECKSUM_BYTES;
   bytes.writeBigUInt64BE(hash64(bytes.subarray(0, end)), end);
@@ -61,12 +65,15 @@ function encodeFixed(ring: Ring): Buffer {
   fixed.writeUInt8(LAST_SURVIVOR.indexOf(ring.lastSurvivor), 40);
   fixed.writeUInt8(ring.next === undefined ? 0 : 1, 41);
   fixed.writeUInt8(31 - Math.clz32(ring.partitionCount), 42);
+  fixed.writeUInt32BE(ring.graceMs, 43);
   return fixed;
 }
 
-function encodeMember({ id, weight, name, address, zone }: Member): Buffer {
+function encodeMember({ id, weight, leaving, name, address, zone }: Member): Buffer {
   const idBytes = Buffer.from(id, 'hex');
-  return Buffer.concat([idBytes, uint16(weight), text8(name), text8(address), text8(zone)]);
+  const leavingByte = Buffer.from([LEAVING.indexOf(leaving)]);
+  const texts = [text8(name), text8(address), text8(zone)];
+  return Buffer.concat([idBytes, uint16(weight), leavingByte, ...texts]);
 }
 
 function encodeAssignment(assignment: Assignment, places: ReadonlyMap<NodeId, number>): Buffer {
@@ -100,6 +107,7 @@ function readParts(reader: Reader): RingParts | undefined {
   const lastSurvivor = LAST_SURVIVOR[reader.uint(1)];
   const joint = reader.uint(1);
   const log2Partitions = reader.uint(1);
+  const graceMs = reader.uint(4);
   const clusterName = reader.text();
   if (lastSurvivor === undefined || joint > 1 || log2Partitions > MAX_LOG2_PARTITIONS)
     return undefined;
@@ -108,10 +116,11 @@ function readParts(reader: Reader): RingParts | undefined {
   const members = readMembers(reader);
   const assignment = readAssignment(reader, partitionCount, members);
   const next = joint === 1 ? readAssignment(reader, partitionCount, members) : undefined;
+  const recovering = joint === 1 ? readPartitions(reader) : [];
   if (!reader.isAtEnd) return undefined;
   return {
     ...{ epoch, lineage, clusterId, clusterName, hashSeed, replicationFactor, lastSurvivor },
-    ...{ partitionCount, members, assignment, next },
+    ...{ graceMs, partitionCount, members, assignment, next, recovering },
   };
 }
 
@@ -120,9 +129,10 @@ function readMembers(reader: Reader): readonly Member[] {
   for (let left = Math.min(reader.uint(2), MAX_MEMBERS); left > 0 && !reader.isPastEnd; left--) {
     const id = reader.hex(8) as NodeId;
     const weight = reader.uint(2);
+    const leaving = LEAVING[reader.uint(1)] ?? ('' as never); // neither: found by `flawOf`
     const name = reader.text();
     const address = reader.text() as Address;
-    members.push({ id, name, address, zone: reader.text(), weight });
+    members.push({ id, name, address, zone: reader.text(), weight, leaving });
   }
   return members;
 }
@@ -141,6 +151,14 @@ function readAssignment(
     assignment.push(replicas);
   }
   return assignment;
+}
+
+function readPartitions(reader: Reader): readonly Partition[] {
+  const partitions: Partition[] = [];
+  for (let left = reader.uint(2); left > 0 && !reader.isPastEnd; left--) {
+    partitions.push(reader.uint(2) as Partition);
+  }
+  return partitions;
 }
 
 /** Reads on and on; past the end it yields zeros and says so. */

@@ -1,6 +1,6 @@
 /** What a ring is made of, and the rules that hold in every ring, whoever made it. */
-import type { ClusterId, Epoch, Lineage } from '../ids.ts';
-import { MAX_WEIGHT, type Member } from './member.ts';
+import type { ClusterId, Epoch, Lineage, Partition } from '../ids.ts';
+import { LEAVING, MAX_WEIGHT, type Member } from './member.ts';
 import type { Assignment } from './replica-set.ts';
 import { MAX_PARTITIONS } from './token.ts';
 
@@ -20,6 +20,11 @@ export interface RingParts {
   /** Copies wanted of each record; 1 to `MAX_REPLICATION_FACTOR`. */
   readonly replicationFactor: number;
   readonly lastSurvivor: LastSurvivor;
+  /**
+   * How long a member may be dead before it is replaced, milliseconds. Part of the ring because two
+   * sides of a split rely on each other's: one stops serving after it, the other goes on after three.
+   */
+  readonly graceMs: number;
   /** A power of two, fixed for the life of the cluster. */
   readonly partitionCount: number;
   /** In order of their ids. */
@@ -27,11 +32,18 @@ export interface RingParts {
   readonly assignment: Assignment;
   /** While the ring is joint: the assignment that will hold after it. */
   readonly next: Assignment | undefined;
+  /**
+   * While the ring is joint: partitions whose old set is only what survived of it, in ascending order.
+   * All of it has to be pulled from.
+   */
+  readonly recovering: readonly Partition[];
 }
 
-const MAX_REPLICATION_FACTOR = 7;
+export const MAX_REPLICATION_FACTOR = 7;
 export const MAX_MEMBERS = 1024;
 const MAX_EPOCH = 2 ** 48 - 1;
+/** A day. */
+const MAX_GRACE_MS = 86_400_000;
 const MAX_TEXT_LENGTH = 255;
 
 /** Safe to show and to log: nothing in it can move a cursor or start a line. */
@@ -42,7 +54,7 @@ const HEX_32 = /^[0-9a-f]{32}$/;
 
 /** What is wrong with `parts`, in words; `undefined` when they make a ring. They may come from a peer. */
 export function flawOf(parts: RingParts): string | undefined {
-  const { epoch, partitionCount, replicationFactor, hashSeed } = parts;
+  const { epoch, partitionCount, replicationFactor, hashSeed, graceMs } = parts;
   if (!isWhole(epoch, 1, MAX_EPOCH)) return 'an epoch out of range';
   if (!HEX_16.test(parts.lineage)) return 'a lineage that is none';
   if (!HEX_32.test(parts.clusterId)) return 'a cluster id that is none';
@@ -50,19 +62,21 @@ export function flawOf(parts: RingParts): string | undefined {
   if (hashSeed < 0n || hashSeed > 0xffff_ffff_ffff_ffffn) return 'a hash seed beyond 64 bits';
   if (!isWhole(replicationFactor, 1, MAX_REPLICATION_FACTOR))
     return 'a replication factor out of range';
+  if (!isWhole(graceMs, 1, MAX_GRACE_MS)) return 'a grace period out of range';
   if (!isPartitionCount(partitionCount)) return 'a partition count that is no power of two';
-  return flawOfMembers(parts.members) ?? flawOfAssignments(parts);
+  return flawOfMembers(parts.members) ?? flawOfAssignments(parts) ?? flawOfRecovering(parts);
 }
 
 function flawOfMembers(members: readonly Member[]): string | undefined {
   if (!isWhole(members.length, 1, MAX_MEMBERS)) return 'too few or too many members';
   let before = '';
-  for (const { id, name, address, zone, weight } of members) {
+  for (const { id, name, address, zone, weight, leaving } of members) {
     if (!HEX_16.test(id)) return 'a node id that is none';
     if (id <= before) return 'members out of order, or one twice';
     if (!isText(name) || !isText(zone)) return 'an unreadable name';
     if (!isText(address) || !ADDRESS.test(address)) return 'an address that is none';
     if (!isWhole(weight, 1, MAX_WEIGHT)) return 'a weight out of range';
+    if (!LEAVING.includes(leaving)) return 'a member that neither stays nor leaves';
     before = id;
   }
   return undefined;
@@ -83,6 +97,17 @@ function flawOfAssignments({
       if (new Set(replicas).size !== replicas.length) return 'a replica twice in a set';
       if (!replicas.every((id) => known.has(id))) return 'a replica that is no member';
     }
+  }
+  return undefined;
+}
+
+function flawOfRecovering({ recovering, next, partitionCount }: RingParts): string | undefined {
+  if (next === undefined && recovering.length > 0) return 'a recovery without a transition';
+  let before = -1;
+  for (const partition of recovering) {
+    if (!isWhole(partition, before + 1, partitionCount - 1))
+      return 'recovering partitions in disorder';
+    before = partition;
   }
   return undefined;
 }

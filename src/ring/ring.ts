@@ -22,12 +22,16 @@ export class Ring {
   readonly hashSeed: bigint;
   readonly replicationFactor: number;
   readonly lastSurvivor: LastSurvivor;
+  /** Milliseconds. */
+  readonly graceMs: number;
   readonly partitionCount: number;
   /** In order of their ids. */
   readonly members: readonly Member[];
   readonly assignment: Assignment;
   /** While the ring is joint: the assignment that will hold after it. */
   readonly next: Assignment | undefined;
+  /** While the ring is joint: partitions whose old set is only what survived of it. */
+  readonly recovering: readonly Partition[];
 
   readonly #membersById: ReadonlyMap<NodeId, Member>;
   readonly #replicaSets: readonly (readonly ReplicaSet[])[];
@@ -46,10 +50,12 @@ export class Ring {
     this.hashSeed = parts.hashSeed;
     this.replicationFactor = parts.replicationFactor;
     this.lastSurvivor = parts.lastSurvivor;
+    this.graceMs = parts.graceMs;
     this.partitionCount = parts.partitionCount;
     this.members = members;
     this.assignment = parts.assignment;
     this.next = parts.next;
+    this.recovering = parts.recovering;
 
     this.#membersById = new Map(members.map((member) => [member.id, member]));
     this.#replicaSets = replicaSetsOf(parts.assignment, parts.next);
@@ -106,6 +112,7 @@ export function formRing(options: {
   readonly replicationFactor: number;
   readonly partitionCount: number;
   readonly lastSurvivor: LastSurvivor;
+  readonly graceMs: number;
   readonly founders: readonly Member[];
 }): Ring {
   const { founders, ...settings } = options;
@@ -116,6 +123,7 @@ export function formRing(options: {
     members: founders,
     assignment,
     next: undefined,
+    recovering: [],
   });
 }
 

@@ -96,6 +96,13 @@ describe('a ring', () => {
       { members: sound.members.map((each) => ({ ...each, address: 'a\nb' })) },
     ],
     ['a weight out of range', { members: sound.members.map((each) => ({ ...each, weight: 0 })) }],
+    [
+      'a member that neither stays nor leaves',
+      { members: sound.members.map((each) => ({ ...each, leaving: 'maybe' })) },
+    ],
+    ['a grace period out of range', { graceMs: 0 }],
+    ['a recovery without a transition', { recovering: [0] }],
+    ['recovering partitions in disorder', { next: sound.assignment, recovering: [3, 1] }],
     ['a hash seed beyond 64 bits', { hashSeed: 2n ** 64n }],
     ['an unreadable cluster name', { clusterName: 'red \u001b[31m' }],
   ])('cannot be made with %s', (flaw, parts) => {

@@ -1,4 +1,4 @@
-import type { Address, ClusterId, Epoch, Lineage } from '../../src/ids.ts';
+import type { Address, ClusterId, Epoch, Lineage, Partition } from '../../src/ids.ts';
 import { assign } from '../../src/ring/assignment.ts';
 import type { Member } from '../../src/ring/member.ts';
 import { formRing, Ring } from '../../src/ring/ring.ts';
@@ -10,6 +10,7 @@ const CLUSTER = {
   clusterName: 'test',
   hashSeed: 0xfedc_ba98_7654_3210n,
   lastSurvivor: 'use',
+  graceMs: 60_000,
 } as const;
 
 export function ringOf(
@@ -34,6 +35,13 @@ export const SAMPLE_RINGS: readonly (readonly [string, Ring])[] = [
   ['five nodes at rest', ringOf(membersFrom(1, 5))],
   ['a joint ring', jointRing(ringOf(membersFrom(1, 3)), membersFrom(2, 4))],
   [
+    'a joint ring of survivors',
+    new Ring({
+      ...jointRing(ringOf(membersFrom(1, 3)), membersFrom(2, 4)),
+      recovering: [0, 3, 15] as Partition[],
+    }),
+  ],
+  [
     'zones, weights and an IPv6 address',
     new Ring({
       ...ringOf(membersFrom(1, 4), { replicationFactor: 2, partitionCount: 4 }),
@@ -44,6 +52,7 @@ export const SAMPLE_RINGS: readonly (readonly [string, Ring])[] = [
         address: '[::1]:7400' as Address,
         zone: 'z'.repeat(255),
         weight: 65_535,
+        leaving: 'asked',
       })),
     }),
   ],

@@ -170,6 +170,8 @@ export class SimulatedCluster {
       partitionCount: this.#settings.partitionCount,
       zone: 'default',
       weight: 1,
+      replaceAfterMs: 60_000,
+      lastSurvivor: 'use',
       maxValueBytes: 1024 * 1024,
       maxInFlight: 1024,
       maxSkewMs: 10_000,

@@ -1,0 +1,164 @@
+/**
+ * What may come after a ring. Data moves in two steps: a *joint* ring, in which the old replica sets
+ * and the wanted ones both count, and, when every wanted replica has pulled, the *settled* one. If what
+ * is wanted changes on the way, another joint ring follows (a fold): the old sets stay, because they
+ * alone are known to hold everything.
+ */
+import type { Epoch, NodeId, Partition } from '../ids.ts';
+import { invariant } from '../invariant.ts';
+import { assign } from './assignment.ts';
+import type { Member } from './member.ts';
+import { type Assignment, sameReplicas, sourcesNeeded } from './replica-set.ts';
+import { Ring } from './ring.ts';
+import type { LastSurvivor } from './ring-parts.ts';
+
+/** What is to be different; what is not named stays. */
+export interface RingWish {
+  /** All members, those that leave included. */
+  readonly members?: readonly Member[];
+  readonly replicationFactor?: number;
+  readonly graceMs?: number;
+  readonly lastSurvivor?: LastSurvivor;
+}
+
+/**
+ * The next ring on the way to `wish`: a joint one where somebody has to come, go or pull, else the same
+ * ring with other settings. `undefined` when nothing would change, or nobody would be left.
+ */
+export function changedRing(ring: Ring, wish: RingWish): Ring | undefined {
+  const parts = { ...ring, ...wish, epoch: epochAfter(ring) };
+  const next = wantedAssignment(ring, parts);
+  if (next === undefined) return undefined;
+  const changed = new Ring({ ...parts, next });
+  if (ring.next !== undefined) return isSameFold(ring, changed) ? undefined : changed;
+  if (moves(ring, changed)) return changed;
+  const settled = new Ring({ ...parts, next: undefined });
+  return isSameRing(ring, settled) ? undefined : settled;
+}
+
+/** The ring after a joint one, when every wanted replica has pulled. */
+export function settledRing(ring: Ring): Ring {
+  invariant(ring.next !== undefined, 'a joint ring');
+  return new Ring({
+    ...ring,
+    epoch: epochAfter(ring),
+    members: ring.members.filter(({ leaving }) => leaving === 'no'),
+    assignment: ring.next,
+    next: undefined,
+    recovering: [],
+  });
+}
+
+/** The same again under the next epoch: it ends what members agreed to for the present one. */
+export function renewedRing(ring: Ring): Ring {
+  return new Ring({ ...ring, epoch: epochAfter(ring) });
+}
+
+/**
+ * A joint ring that goes on without the `missing` members where too few other replicas are left to
+ * recover all that was acknowledged: there the old set is what survives of it. A partition of which
+ * nothing survives keeps its old set, and waits. `undefined` when no partition is so far gone.
+ */
+export function survivorsRing(ring: Ring, missing: ReadonlySet<NodeId>): Ring | undefined {
+  const lost = partitionsLost(ring, missing);
+  if (lost.length === 0) return undefined;
+  const assignment = ring.assignment.map((replicas, partition) =>
+    lost.includes(partition as Partition) ? replicas.filter((id) => !missing.has(id)) : replicas,
+  );
+  const recovering = [...new Set([...ring.recovering, ...lost])].sort((a, b) => a - b);
+  const members = withoutMissing(ring.members, missing);
+  const parts = { ...ring, assignment, members, recovering, epoch: epochAfter(ring) };
+  const next = wantedAssignment(ring, parts);
+  return next === undefined ? undefined : new Ring({ ...parts, next });
+}
+
+/** Partitions that cannot be recovered in full without `missing`, and of which something survives. */
+export function partitionsLost(ring: Ring, missing: ReadonlySet<NodeId>): readonly Partition[] {
+  return partitionsShort(ring, missing).filter((partition) =>
+    ring.assignment[partition]?.some((id) => !missing.has(id)),
+  );
+}
+
+/** Partitions that have fewer old replicas without `missing` than a lossless recovery needs. */
+export function partitionsShort(ring: Ring, missing: ReadonlySet<NodeId>): readonly Partition[] {
+  return ring.assignment.flatMap((replicas, number) => {
+    const partition = number as Partition;
+    const left = replicas.filter((id) => !missing.has(id)).length;
+    return left < pullsNeeded(ring, partition) ? [partition] : [];
+  });
+}
+
+/** How many old replicas of `partition` a wanted one has to have met; all where only survivors are left. */
+export function pullsNeeded(ring: Ring, partition: Partition): number {
+  const old = ring.assignment[partition]?.length ?? 0;
+  return ring.recovering.includes(partition) ? old : sourcesNeeded(old);
+}
+
+/** Whether a wanted replica of `partition` has to pull: not where the old set is the wanted one. */
+export function inTransition(ring: Ring, partition: Partition): boolean {
+  const [old, wanted] = ring.replicaSets(partition);
+  return old !== undefined && wanted !== undefined && !sameReplicas(old, wanted);
+}
+
+/** `members` with the missing ones on their way out. */
+export function withoutMissing(
+  members: readonly Member[],
+  missing: ReadonlySet<NodeId>,
+): readonly Member[] {
+  return members.map((member) =>
+    missing.has(member.id) && member.leaving === 'no' ? { ...member, leaving: 'replaced' } : member,
+  );
+}
+
+function wantedAssignment(
+  ring: Ring,
+  wish: Pick<Ring, 'members' | 'replicationFactor'>,
+): Assignment | undefined {
+  const members = wish.members.filter(({ leaving }) => leaving === 'no');
+  if (members.length === 0) return undefined;
+  const { partitionCount } = ring;
+  const { replicationFactor } = wish;
+  return assign({ previous: settledOrUnderWay(ring), members, partitionCount, replicationFactor });
+}
+
+/** Whoever keeps a partition, or is pulling it already, is to go on where it may. */
+function settledOrUnderWay({ assignment, next }: Ring): Assignment {
+  if (next === undefined) return assignment;
+  return assignment.map((replicas, partition) => [
+    ...new Set([...(next[partition] ?? []), ...replicas]),
+  ]);
+}
+
+function moves(before: Ring, after: Ring): boolean {
+  if (!sameMembers(before, after)) return true;
+  return after.assignment.some((_, number) => inTransition(after, number as Partition));
+}
+
+function sameMembers(a: Ring, b: Ring): boolean {
+  const of = ({ members }: Ring): string =>
+    members.map(({ id, leaving }) => `${id} ${leaving}`).join();
+  return of(a) === of(b);
+}
+
+function isSameFold(before: Ring, after: Ring): boolean {
+  return (
+    isSameRing(before, after) &&
+    (after.next ?? []).every((wanted, partition) =>
+      sameReplicas(wanted, before.next?.[partition] ?? []),
+    )
+  );
+}
+
+/** Apart from the epoch and what is assigned. */
+function isSameRing(before: Ring, after: Ring): boolean {
+  return (
+    before.replicationFactor === after.replicationFactor &&
+    before.graceMs === after.graceMs &&
+    before.lastSurvivor === after.lastSurvivor &&
+    JSON.stringify(before.members) === JSON.stringify(after.members)
+  );
+}
+
+function epochAfter({ epoch }: Ring): Epoch {
+  return (epoch + 1) as Epoch;
+}

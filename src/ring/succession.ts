@@ -1,0 +1,67 @@
+/**
+ * Which ring may follow upon which: what every acceptor checks before it votes. Four steps are legal:
+ * into a transition, to another goal on the way (a fold), to its end, and other settings at rest.
+ */
+import type { Partition } from '../ids.ts';
+import type { Member } from './member.ts';
+import { sameReplicas } from './replica-set.ts';
+import type { Ring } from './ring.ts';
+
+/** Why `after` may not come next after `before`, in words; `undefined` when it may. */
+export function flawOfSuccession(before: Ring, after: Ring): string | undefined {
+  if (after.epoch !== before.epoch + 1) return 'another epoch than the next';
+  if (!isOfSameCluster(before, after)) return 'another cluster, lineage, seed or partition count';
+  if (after.next !== undefined) return flawOfJoint(before, after);
+  return before.next === undefined ? flawOfSettings(before, after) : flawOfEnd(before, after);
+}
+
+function isOfSameCluster(a: Ring, b: Ring): boolean {
+  return (
+    a.clusterId === b.clusterId &&
+    a.lineage === b.lineage &&
+    a.clusterName === b.clusterName &&
+    a.hashSeed === b.hashSeed &&
+    a.partitionCount === b.partitionCount
+  );
+}
+
+/** The old sets stay, or shrink to their survivors; nobody is dropped, and who leaves is not wanted. */
+function flawOfJoint(before: Ring, after: Ring): string | undefined {
+  for (const { id } of before.members) {
+    if (after.member(id) === undefined) return 'a member dropped before the end of the transition';
+  }
+  if (!before.recovering.every((partition) => after.recovering.includes(partition)))
+    return 'a recovery forgotten';
+  for (const [number, old] of before.assignment.entries()) {
+    const now = after.assignment[number] ?? [];
+    const isRecovering = after.recovering.includes(number as Partition);
+    const isPart = now.every((id) => old.includes(id));
+    if (!isPart || (!isRecovering && now.length !== old.length)) return 'another old replica set';
+  }
+  const leaving = new Set(after.members.filter(leaves).map(({ id }) => id));
+  if (after.next?.some((wanted) => wanted.some((id) => leaving.has(id))))
+    return 'a leaving member that is wanted';
+  return undefined;
+}
+
+function flawOfEnd(before: Ring, after: Ring): string | undefined {
+  const staying = before.members.filter((member) => !leaves(member));
+  if (JSON.stringify(staying) !== JSON.stringify(after.members)) return 'other members than stay';
+  if (JSON.stringify(before.next) !== JSON.stringify(after.assignment))
+    return 'other replicas than were wanted';
+  return undefined;
+}
+
+function flawOfSettings(before: Ring, after: Ring): string | undefined {
+  const ids = (ring: Ring): string => ring.members.map(({ id }) => id).join();
+  if (ids(before) !== ids(after)) return 'other members without a transition';
+  if (after.members.some(leaves)) return 'a leaving member without a transition';
+  const same = before.assignment.every((replicas, partition) =>
+    sameReplicas(replicas, after.assignment[partition] ?? []),
+  );
+  return same ? undefined : 'other replicas without a transition';
+}
+
+function leaves({ leaving }: Member): boolean {
+  return leaving !== 'no';
+}

@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { NodeId, Partition } from '../../src/ids.ts';
+import { inOrderOfId, type Member } from '../../src/ring/member.ts';
+import {
+  changedRing,
+  inTransition,
+  partitionsShort,
+  pullsNeeded,
+  renewedRing,
+  settledRing,
+  survivorsRing,
+  withoutMissing,
+} from '../../src/ring/next-ring.ts';
+import { sameReplicas } from '../../src/ring/replica-set.ts';
+import { Ring } from '../../src/ring/ring.ts';
+import { decodeRing, encodeRing } from '../../src/ring/ring-codec.ts';
+import { flawOfSuccession } from '../../src/ring/succession.ts';
+import { member, membersFrom, movesBetween, nodeId } from './placement.ts';
+import { ringOf } from './sample-rings.ts';
+
+const FIVE = ringOf(membersFrom(1, 5), { partitionCount: 32 });
+
+describe('a ring that follows upon another', () => {
+  test('is joint when a member comes, until it is settled', () => {
+    const joint = changed(FIVE, { members: [...FIVE.members, member(6)] });
+    expect(joint.epoch).toBe(2);
+    expect(joint.assignment).toEqual(FIVE.assignment);
+    const settled = settledRing(joint);
+    expect(settled.next).toBeUndefined();
+    expect(settled.partitionsOf(nodeId(6))).toBeGreaterThan(0);
+    expect(flawOfSuccession(FIVE, joint) ?? flawOfSuccession(joint, settled)).toBeUndefined();
+  });
+
+  test('drops who leaves only when the transition ends', () => {
+    const members = FIVE.members.map((one) =>
+      one.id === nodeId(2) ? ({ ...one, leaving: 'asked' } as const) : one,
+    );
+    const joint = changed(FIVE, { members });
+    expect(joint.member(nodeId(2))).toBeDefined();
+    expect(joint.next?.flat()).not.toContain(nodeId(2));
+    expect(settledRing(joint).member(nodeId(2))).toBeUndefined();
+  });
+
+  test('moves as little over a fold as it would have without', () => {
+    const once = changed(FIVE, { members: [...FIVE.members, member(6)] });
+    const twice = changed(once, { members: [...once.members, member(7)] });
+    expect(twice.assignment).toEqual(FIVE.assignment);
+    const straight = changed(FIVE, { members: [...FIVE.members, member(6), member(7)] });
+    const moved = (ring: Ring): number => movesBetween(ring.assignment, ring.next ?? []);
+    expect(moved(twice)).toBe(moved(straight));
+  });
+
+  test('goes back to where everything lies when a newcomer dies on the way', () => {
+    const joint = changed(FIVE, { members: [...FIVE.members, member(6)] });
+    const back = changed(joint, {
+      members: withoutMissing(joint.members, new Set([nodeId(6)])),
+    });
+    for (const number of back.assignment.keys())
+      expect(inTransition(back, number as Partition)).toBe(false);
+    expect(settledRing(back).members).toEqual(FIVE.members);
+  });
+
+  test('is none when nothing would change, or nobody would be left', () => {
+    expect(changedRing(FIVE, {})).toBeUndefined();
+    const gone = FIVE.members.map((one) => ({ ...one, leaving: 'asked' }) as const);
+    expect(changedRing(FIVE, { members: gone })).toBeUndefined();
+    const joint = changed(FIVE, { replicationFactor: 5 });
+    expect(changedRing(joint, { replicationFactor: 5 })).toBeUndefined();
+  });
+
+  test('is at rest when only settings change', () => {
+    const other = changed(FIVE, { graceMs: 5_000 });
+    expect(other.next).toBeUndefined();
+    expect(flawOfSuccession(FIVE, other)).toBeUndefined();
+    expect(flawOfSuccession(FIVE, renewedRing(FIVE))).toBeUndefined();
+  });
+
+  test('has more or fewer replicas with another replication factor', () => {
+    const up = settledRing(changed(FIVE, { replicationFactor: 5 }));
+    expect(up.assignment.every((replicas) => replicas.length === 5)).toBe(true);
+    const down = settledRing(changed(up, { replicationFactor: 1 }));
+    expect(down.assignment.every((replicas) => replicas.length === 1)).toBe(true);
+  });
+});
+
+describe('a ring of survivors', () => {
+  test('is needed where fewer than n-q+1 replicas are left', () => {
+    expect(survivorsRing(FIVE, new Set([nodeId(1)]))).toBeUndefined();
+    const missing = new Set([nodeId(1), nodeId(2)]);
+    const short = partitionsShort(FIVE, missing);
+    expect(short.length).toBeGreaterThan(0);
+    const ring = survivorsRing(FIVE, missing);
+    expect(ring?.recovering).toEqual(short);
+    for (const partition of short) {
+      expect(ring?.assignment[partition]).toHaveLength(1);
+      expect(ring && pullsNeeded(ring, partition)).toBe(1);
+    }
+    expect(ring && flawOfSuccession(FIVE, ring)).toBeUndefined();
+  });
+
+  test('never makes up a partition of which nothing survives', () => {
+    const missing = new Set([nodeId(1), nodeId(2), nodeId(3)]);
+    const ring = survivorsRing(FIVE, missing);
+    for (const [number, replicas] of FIVE.assignment.entries()) {
+      if (replicas.some((id) => !missing.has(id))) continue;
+      expect(ring?.assignment[number]).toEqual(replicas);
+      expect(ring?.recovering).not.toContain(number);
+    }
+  });
+
+  test('keeps what it recovers over later folds, and forgets it at the end', () => {
+    const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]));
+    if (ring === undefined) throw new Error('no ring');
+    const fold = changed(ring, { members: [...ring.members, member(9)] });
+    expect(fold.recovering).toEqual(ring.recovering);
+    expect(settledRing(fold).recovering).toEqual([]);
+    expect(flawOfSuccession(ring, new Ring({ ...fold, recovering: [] }))).toBe(
+      'a recovery forgotten',
+    );
+  });
+});
+
+describe('an acceptor', () => {
+  const joint = changed(FIVE, { members: [...FIVE.members, member(6)] });
+  const other = [nodeId(1), nodeId(2), nodeId(6)];
+
+  test.each<[string, Ring, Partial<Ring>]>([
+    ['another epoch than the next', FIVE, { epoch: (joint.epoch + 1) as Ring['epoch'] }],
+    ['another cluster', FIVE, { hashSeed: 1n }],
+    ['another old replica set', FIVE, { assignment: FIVE.assignment.map(() => other) }],
+    ['other members without a transition', FIVE, { next: undefined }],
+  ])('refuses %s', (flaw, before, change) => {
+    expect(flawOfSuccession(before, reckless(joint, change))).toContain(flaw);
+  });
+
+  test('refuses a joint ring that drops a member', () => {
+    const after = { ...joint, epoch: (joint.epoch + 1) as Ring['epoch'], members: FIVE.members };
+    const dropped = reckless(joint, { ...after, next: FIVE.assignment });
+    expect(flawOfSuccession(joint, dropped)).toContain('a member dropped');
+  });
+
+  test('refuses an end that nobody was on the way to', () => {
+    const end = settledRing(joint);
+    expect(
+      flawOfSuccession(
+        joint,
+        reckless(end, { members: FIVE.members, assignment: FIVE.assignment }),
+      ),
+    ).toBe('other members than stay');
+    expect(flawOfSuccession(joint, reckless(end, { assignment: FIVE.assignment }))).toBe(
+      'other replicas than were wanted',
+    );
+  });
+
+  test('never finds fault with any way that rings can go, and keeps the least that must be kept', () => {
+    fc.assert(
+      fc.property(fc.array(STEP, { maxLength: 12 }), (steps) => {
+        let ring = ringOf(membersFrom(1, 3), { partitionCount: 8 });
+        let number = 4;
+        for (const step of steps) {
+          const after = next(ring, step, () => member(number++));
+          if (after === undefined) continue;
+          expect(flawOfSuccession(ring, after)).toBeUndefined();
+          expect(encodeRing(decodeRing(encodeRing(after)) ?? ring)).toEqual(encodeRing(after));
+          if (ring.next !== undefined && after.next === undefined)
+            expect(after.assignment).toEqual(ring.next);
+          else keepsTheOldSets(ring, after);
+          ring = after;
+        }
+      }),
+    );
+  });
+});
+
+type Step =
+  | { readonly is: 'join' | 'settle' }
+  | { readonly is: 'leave' | 'die'; readonly which: number }
+  | { readonly is: 'factor'; readonly n: number };
+
+const STEP: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ is: fc.constantFrom('join' as const, 'settle' as const) }),
+  fc.record({ is: fc.constantFrom('leave' as const, 'die' as const), which: fc.nat(10) }),
+  fc.record({ is: fc.constant('factor' as const), n: fc.integer({ min: 1, max: 5 }) }),
+);
+
+function next(ring: Ring, step: Step, newcomer: () => Member): Ring | undefined {
+  switch (step.is) {
+    case 'join':
+      return changedRing(ring, { members: inOrderOfId([...ring.members, newcomer()]) });
+    case 'settle':
+      return ring.next === undefined ? undefined : settledRing(ring);
+    case 'factor':
+      return changedRing(ring, { replicationFactor: step.n });
+    case 'leave':
+    case 'die': {
+      const victim = ring.members[step.which % ring.members.length]?.id ?? ('' as NodeId);
+      const missing = new Set([victim]);
+      if (step.is === 'die') return survivorsRing(ring, missing);
+      return changedRing(ring, { members: withoutMissing(ring.members, missing) });
+    }
+  }
+}
+
+function keepsTheOldSets(before: Ring, after: Ring): void {
+  for (const [number, old] of before.assignment.entries()) {
+    const now = after.assignment[number] ?? [];
+    if (after.recovering.includes(number as Partition))
+      expect(old).toEqual(expect.arrayContaining([...now]));
+    else expect(sameReplicas(old, now)).toBe(true);
+  }
+}
+
+function changed(ring: Ring, wish: Parameters<typeof changedRing>[1]): Ring {
+  const after = changedRing(ring, wish);
+  if (after === undefined) throw new Error('nothing would change');
+  return after;
+}
+
+/** A ring that is sound in itself, whatever it has to do with the one before. */
+function reckless(ring: Ring, change: Partial<Ring>): Ring {
+  return new Ring({ ...ring, ...change });
+}
