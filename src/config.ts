@@ -34,6 +34,8 @@ export interface Config {
   readonly maxValueBytes: number;
   readonly maxInFlight: number;
   readonly maxSkewMs: number;
+  /** Bytes a second that this node sends to replicas that pull from it. */
+  readonly transferRateBytes: number;
   readonly requestTimeoutMs: number;
   readonly clusterSecret: string | undefined;
   readonly logLevel: 'silent' | 'error' | 'warn' | 'info' | 'debug';
@@ -179,6 +181,13 @@ export const SETTINGS: Settings = {
     help: 'how far a clock may be from its peers before the node stops coordinating writes',
     parse: duration(1_000, 3_600_000),
   },
+  transferRateBytes: {
+    env: 'QUORATE_TRANSFER_RATE',
+    placeholder: 'size',
+    fallback: '20MiB',
+    help: 'how much a node sends in a second, at most, to replicas that copy partitions from it',
+    parse: byteSize(1024, 1024 * 1024 * 1024),
+  },
   requestTimeoutMs: {
     env: 'QUORATE_REQUEST_TIMEOUT',
     placeholder: 'duration',
@@ -215,12 +224,7 @@ const FROM_FILE = new Set(['QUORATE_CLUSTER_SECRET']);
 const NOT_OURS = new Set(['QUORATE_URL']);
 
 /** Named by the design, not built yet: refused, so that nobody believes they are in force. */
-const NOT_BUILT = new Set([
-  'QUORATE_FSYNC',
-  'QUORATE_TRANSFER_RATE',
-  'QUORATE_HINTS_MAX_BYTES',
-  'QUORATE_API_TOKEN',
-]);
+const NOT_BUILT = new Set(['QUORATE_FSYNC', 'QUORATE_HINTS_MAX_BYTES', 'QUORATE_API_TOKEN']);
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type Flags = Readonly<Partial<Record<keyof Settings, string>>>;

@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'invalid_parameter'
   | 'invalid_body'
   | 'not_found'
+  | 'conflict'
   | 'unknown_route'
   | 'method_not_allowed'
   | 'value_too_large'
@@ -63,6 +64,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   invalid_parameter: 400,
   invalid_body: 400,
   not_found: 404,
+  conflict: 409,
   unknown_route: 404,
   method_not_allowed: 405,
   value_too_large: 413,

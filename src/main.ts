@@ -5,6 +5,7 @@ import { runProgram } from './cli/program.ts';
 import type { ProcessHooks, RunningNode } from './cli/start-command.ts';
 import type { Config } from './config.ts';
 import type { Address } from './ids.ts';
+import type { Life } from './runtime/lives.ts';
 
 // The node's code is loaded only to run a node: the light commands (a container's health check runs
 // one every other second) should start quickly.
@@ -16,6 +17,8 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
     { createHttpServer },
     { PEER_LIMITS },
     { UpgradeTransport },
+    { Lives },
+    { LentStore },
     { openStore },
     { pinoLog },
     { Counters },
@@ -26,6 +29,8 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
     import('./http/server.ts'),
     import('./rpc/limits.ts'),
     import('./rpc/upgrade-transport.ts'),
+    import('./runtime/lives.ts'),
+    import('./storage/lent-store.ts'),
     import('./storage/open-store.ts'),
     import('./telemetry/pino-log.ts'),
     import('./telemetry/counters.ts'),
@@ -41,63 +46,89 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
   let port = config.port;
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   const address = (): Address => config.advertise ?? (`${host}:${port}` as Address);
-  const transports: InstanceType<typeof UpgradeTransport>[] = [];
-  const node = await createNode(config, {
-    clock,
-    random: () => random,
-    store: opened.store,
-    connect: ({ identity, clusterId }) => {
-      const transport = new UpgradeTransport({
-        ...identity,
-        clusterId,
-        advertise: address,
-        secret: config.clusterSecret,
-        clock,
-        random,
-        log,
-        counters,
-        limits: PEER_LIMITS,
-      });
-      transports.push(transport);
-      return transport;
-    },
-    address,
-    supervisor: hooks,
-    log,
-    counters,
-  });
-
-  const http = createHttpServer({
-    operations: node.operations,
-    cluster: node.cluster,
-    nodeName: config.nodeName,
-    nodeId: node.identity.nodeId,
-    config,
-    clock,
-    random,
-    log,
-    counters,
-  });
-  http.server.on('upgrade', (request, socket: Duplex, head) => {
-    for (const transport of transports) transport.acceptUpgrade(request, socket, head);
-  });
+  const lives = new Lives(startLife, (cause) =>
+    hooks.fail('this node could not start again', cause),
+  );
   try {
-    ({ port } = await http.listen(config.host, config.port));
+    await lives.begin();
   } catch (error) {
-    await node.close();
+    await opened.store.close();
     throw error;
   }
-  log.info('this node listens', { address: address(), incarnation: node.identity.incarnation });
 
   return {
     async stop() {
       log.info('this node stops: requests in flight are finished first');
-      // The node still talks to its peers while clients' requests are finished; their connections
-      // end with it.
-      await http.drain();
-      await node.close();
-      await http.close();
+      await lives.end();
+      await opened.store.close();
       log.info('this node has stopped');
     },
   };
+
+  /** One life of the node: it may be replaced while it is away, and then goes on as a new one. */
+  async function startLife(): Promise<Life> {
+    const transports: InstanceType<typeof UpgradeTransport>[] = [];
+    const node = await createNode(config, {
+      clock,
+      random: () => random,
+      store: new LentStore(opened.store),
+      connect: ({ identity, clusterId }) => {
+        const transport = new UpgradeTransport({
+          ...identity,
+          clusterId,
+          advertise: address,
+          secret: config.clusterSecret,
+          clock,
+          random,
+          log,
+          counters,
+          limits: PEER_LIMITS,
+        });
+        transports.push(transport);
+        return transport;
+      },
+      address,
+      supervisor: {
+        fail: hooks.fail,
+        restart(reason) {
+          log.info('this node starts again within its process', { reason });
+          lives.restart();
+        },
+      },
+      log,
+      counters,
+    });
+
+    const http = createHttpServer({
+      operations: node.operations,
+      cluster: node.cluster,
+      nodeName: config.nodeName,
+      nodeId: node.identity.nodeId,
+      config,
+      clock,
+      random,
+      log,
+      counters,
+    });
+    http.server.on('upgrade', (request, socket: Duplex, head) => {
+      for (const transport of transports) transport.acceptUpgrade(request, socket, head);
+    });
+    try {
+      ({ port } = await http.listen(config.host, port));
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
+    const { nodeId, incarnation } = node.identity;
+    log.info('this node listens', { address: address(), nodeId, incarnation });
+    return {
+      async end() {
+        // The node still talks to its peers while clients' requests are finished; their connections
+        // end with it.
+        await http.drain();
+        await node.close();
+        await http.close();
+      },
+    };
+  }
 }

@@ -7,23 +7,37 @@ import { Coordinator } from './coordinator/coordinator.ts';
 import type { Operations } from './coordinator/operations.ts';
 import { ReplicaCaller } from './coordinator/replica-caller.ts';
 import { ReplicaSide } from './coordinator/replica-side.ts';
-import type { Address, ClusterId } from './ids.ts';
+import type { Address, ClusterId, Key } from './ids.ts';
 import { ClusterStatusReader } from './membership/cluster-status.ts';
 import type { ClusterView } from './membership/cluster-view.ts';
+import { EpochCheck } from './membership/epoch-check.ts';
 import { type Identity, openIdentity } from './membership/identity.ts';
 import { Membership } from './membership/membership.ts';
+import { Aside } from './replica/aside.ts';
+import { EpochBarrier } from './replica/epoch-barrier.ts';
 import { KeyCounts } from './replica/key-counts.ts';
 import { LossyPartitions } from './replica/lossy-partitions.ts';
+import { PartitionScan } from './replica/partition-scan.ts';
 import { Replica } from './replica/replica.ts';
 import { Scrub } from './replica/scrub.ts';
+import { setAsideIfDeparted } from './replica/set-aside.ts';
 import { VersionClock } from './replica/version-clock.ts';
 import type { Handlers } from './rpc/messages.ts';
 import type { Transport } from './rpc/transport.ts';
 import type { Clock } from './runtime/clock.ts';
 import { Loop } from './runtime/loop.ts';
 import type { Random } from './runtime/random.ts';
+import { RateLimit } from './runtime/rate-limit.ts';
 import type { Supervisor } from './runtime/supervisor.ts';
+import { AsideOffers } from './stabilizer/aside-offers.ts';
+import { PartitionTransfer } from './stabilizer/partition-transfer.ts';
+import { Replacement } from './stabilizer/replacement.ts';
+import { SettingsAgreement } from './stabilizer/settings-agreement.ts';
+import { Surplus } from './stabilizer/surplus.ts';
+import { TransferSource } from './stabilizer/transfer-source.ts';
+import { TransitionEnd } from './stabilizer/transition-end.ts';
 import { FailStopStore } from './storage/fail-stop-store.ts';
+import { RecordPlaces } from './storage/record-places.ts';
 import type { Store } from './storage/store.ts';
 import type { Counters } from './telemetry/counters.ts';
 import { Gauges } from './telemetry/gauges.ts';
@@ -33,6 +47,9 @@ import type { Log } from './telemetry/log.ts';
 const SPACE_EVERY_MS = 1_000;
 /** How often the scrub walks on, milliseconds: a million records in half an hour. */
 const SCRUB_EVERY_MS = 1_000;
+
+/** Pause between two walks through what was set aside and could not all be offered, milliseconds. */
+const OFFERS_EVERY_MS = 5_000;
 
 /** What a transport shows of its node to those it talks to. */
 export interface NodeCard {
@@ -71,14 +88,17 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const { maxSkewMs } = config;
   const store = new FailStopStore(ports.store, ports.supervisor);
 
+  await setAsideIfDeparted(store, log);
   const identity = await openIdentity(store, random('identity'));
   const { nodeId: self, incarnation } = identity;
   const versions = await VersionClock.open({ node: self, incarnation, clock, store });
+  const places = await RecordPlaces.open(store);
   const counts = await KeyCounts.open(store);
   const lossy = await LossyPartitions.open(store);
-  const replica = new Replica({ store, counts, lossy, counters, log, clock });
+  const replica = new Replica({ store, places, counts, lossy, counters, log, clock });
 
-  const clusterId = (): ClusterId | undefined => membership?.ring?.clusterId;
+  const onRefused = (why: string): void => ports.supervisor.fail(why);
+  const clusterId = (): ClusterId | undefined => membership?.clusterId;
   const transport = ports.connect({ identity, clusterId });
   let membership: Membership | undefined;
   membership = await Membership.open({
@@ -88,16 +108,49 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     transport,
     clock,
     random: random('membership'),
+    supervisor: ports.supervisor,
+    probeRandom: random('swim'),
     log,
     hybridMs: () => versions.latestMs,
+    onRefused,
   });
 
+  const epochs = new EpochCheck({ membership, clock, counters });
+  const barrier = new EpochBarrier();
+  const scan = new PartitionScan({ store, places, counts, clock });
+  const rate = new RateLimit(clock, config.transferRateBytes);
+  const onDamaged = (key: Key): void => operations.healOwn(key);
+  const source = new TransferSource({
+    self,
+    epochs,
+    barrier,
+    scan,
+    lossy,
+    rate,
+    clock,
+    onDamaged,
+  });
+  const transfer = new PartitionTransfer({
+    self,
+    membership,
+    transport,
+    replica,
+    scan,
+    lossy,
+    clock,
+    random: random('transfer'),
+    counters,
+    log,
+    onDamaged,
+  });
   const replicaSide = new ReplicaSide({
     self,
     membership,
     replica,
     versions,
-    clock,
+    epochs,
+    barrier,
+    hasPulled: (partition) => transfer.hasPulled(partition),
     maxSkewMs,
     counters,
     log,
@@ -123,16 +176,24 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const handlers: Handlers = {
     ...membership.handlers,
     ...replicaSide.handlers,
+    ...source.handlers,
     'member.status': async () => ({
       ok: true,
       reply: {
         keys: replica.values,
         epoch: membership.ring?.epoch ?? 0,
         ready: cluster.readiness().every((check) => check.ok),
+        toPull: transfer.progress.partitions,
+        pulled: transfer.progress.pulled,
       },
     }),
   };
   transport.serve(handlers);
+
+  const changes = { self, membership, transport, clock, log };
+  const replacement = new Replacement({ ...changes, random: random('replacement') });
+  const transitionEnd = new TransitionEnd({ ...changes, random: random('transition-end') });
+  const settings = new SettingsAgreement({ ...changes, random: random('settings'), onRefused });
 
   const gauges = new Gauges({
     replica_applies: () => replica.applies,
@@ -140,7 +201,9 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     replica_unsynced_keys: () => replica.unsyncedKeys,
     replica_writes_served: () => replicaSide.writes.serving,
     replica_refusals_kept: () => replicaSide.writes.refusals,
+    replica_changes_under_way: () => barrier.size,
     coordinator_repairs: () => operations.repairs,
+    transfers_served: () => source.serving,
   });
 
   const spaceLoop = new Loop({
@@ -151,13 +214,29 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     onError: (cause) => log.error('the room on the disk could not be told', { err: cause }),
   });
 
+  const surplus = new Surplus({
+    self,
+    membership,
+    transport,
+    replica,
+    counts,
+    scan,
+    barrier,
+    rate,
+    clock,
+    random: random('surplus'),
+    counters,
+    log,
+  });
+
   const scrub = new Scrub({
     store,
+    places,
     counts,
     lossy,
     counters,
     log,
-    onDamaged: (key) => operations.healOwn(key),
+    onDamaged,
   });
   const scrubLoop = new Loop({
     clock,
@@ -167,15 +246,45 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     onError: (cause) => log.error('the scrub was interrupted; it goes on', { err: cause }),
   });
 
+  // Nothing is set aside as a rule.
+  const aside = await Aside.open(store, places);
+  const offers =
+    aside &&
+    new AsideOffers({
+      aside,
+      membership,
+      call: (to, request, timeoutMs) => replicas.call(to, request, timeoutMs, 'repair'),
+      rate,
+      clock,
+      counters,
+      log,
+    });
+  const offersLoop =
+    offers &&
+    new Loop({
+      clock,
+      random: random('aside-offers'),
+      everyMs: OFFERS_EVERY_MS,
+      turn: (signal) => offers.turn(signal),
+      onError: (cause) => log.error('the offers of old data were interrupted', { err: cause }),
+    });
+
   return {
     identity,
     operations,
     cluster,
     gauges,
     async close() {
+      source.close();
       await Promise.all([
+        transfer.close(),
+        surplus.close(),
         spaceLoop.stop(),
         scrubLoop.stop(),
+        replacement.stop(),
+        transitionEnd.stop(),
+        settings.stop(),
+        offersLoop?.stop(),
         membership.close(),
         transport.close(),
       ]);

@@ -35,8 +35,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['storage', 'telemetry'],
   ],
   stabilizer: [
-    ...['ring', 'merkle', 'version', 'membership', 'replica', 'hints', 'rpc', 'runtime'],
-    'telemetry',
+    ...['ring', 'quorum', 'merkle', 'version', 'membership', 'replica', 'hints', 'rpc', 'runtime'],
+    ...['storage', 'telemetry'],
   ],
   http: ['coordinator', 'membership', 'stabilizer', 'quorum', 'version', 'runtime', 'telemetry'],
   cli: [],

@@ -36,6 +36,7 @@ describe('the settings', () => {
       maxValueBytes: 1024 * 1024,
       maxInFlight: 1024,
       maxSkewMs: 10_000,
+      transferRateBytes: 20 * 1024 * 1024,
       requestTimeoutMs: 5_000,
       logLevel: 'info',
       shutdownTimeoutMs: 4_000,
@@ -177,6 +178,9 @@ describe('whatever a variable holds,', () => {
     for (const wrong of ['0', '17MiB', '1MB', '1.5MiB', 'MiB', '-1']) {
       expect(() => sizeOf(wrong), wrong).toThrow(StartupError);
     }
+    const rateOf = (text: string) => from({ QUORATE_TRANSFER_RATE: text }).transferRateBytes;
+    expect(['1KiB', '1024MiB'].map(rateOf)).toEqual([1024, 1024 ** 3]);
+    for (const wrong of ['0', '1023', '1025MiB']) expect(() => rateOf(wrong)).toThrow(StartupError);
   });
 });
 
@@ -328,6 +332,7 @@ function expectInRange(config: Config): void {
     [config.maxValueBytes, 1, 16 * 1024 * 1024],
     [config.maxInFlight, 1, 1_000_000],
     [config.maxSkewMs, 1_000, 3_600_000],
+    [config.transferRateBytes, 1024, 1024 ** 3],
     [config.requestTimeoutMs, 10, 600_000],
     [config.shutdownTimeoutMs, 0, 600_000],
   ];

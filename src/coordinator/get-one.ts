@@ -38,7 +38,7 @@ type First =
 
 async function firstAnswer(attempt: Attempt, nodes: readonly NodeId[]): Promise<First> {
   const { ring, key } = attempt;
-  const request = { type: 'replica.read', epoch: ring.epoch, key } as const;
+  const request = { type: 'replica.read', epoch: ring.epoch, key, level: 'one' } as const;
   for await (const answer of attempt.gather<'replica.read'>(nodes, () => request)) {
     await attempt.note(answer);
     if (!answer.ok) continue;

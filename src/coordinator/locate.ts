@@ -9,7 +9,7 @@ import { underCurrentRing } from './under-current-ring.ts';
 export function locate(ports: CoordinatorPorts, key: Key, timeoutMs: number): Promise<KeyLocation> {
   return underCurrentRing(ports, key, timeoutMs, async (attempt) => {
     const { ring, partition, nodes } = attempt;
-    const request = { type: 'replica.version', epoch: ring.epoch, key } as const;
+    const request = { type: 'replica.version', epoch: ring.epoch, key, level: 'quorum' } as const;
     const answers = await attempt.gather<'replica.version'>(nodes, () => request).rest();
     const byNode = new Map(answers.map((answer) => [answer.from, answer]));
     const replicas = nodes.map((id): KeyReplica => {

@@ -31,7 +31,7 @@ export async function askVersions(attempt: Attempt): Promise<Asked> {
   const tombstones = new Set<Version>();
   const pressed = new Map<NodeId, Exclude<Pressure, 'none'>>();
 
-  const request = { type: 'replica.version', epoch: ring.epoch, key } as const;
+  const request = { type: 'replica.version', epoch: ring.epoch, key, level: 'quorum' } as const;
   const answers = attempt.gather<'replica.version'>(nodes, () => request);
   const take = async (answer: Answer<Replies['replica.version']>): Promise<void> => {
     await attempt.note(answer);

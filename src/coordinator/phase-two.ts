@@ -57,7 +57,12 @@ async function sendOnce(
 ): Promise<Sent> {
   const { ring, sets, nodes } = attempt;
   const quorum = new WriteQuorum(sets, level);
-  const request = { type: 'replica.write', epoch: ring.epoch, record: record.bytes } as const;
+  const request = {
+    type: 'replica.write',
+    epoch: ring.epoch,
+    record: record.bytes,
+    level: level === 'one' ? 'one' : 'quorum',
+  } as const;
   const answers = attempt.gather<'replica.write'>(nodes, () => request);
   let doubtful = false;
   let heard = 0;

@@ -60,7 +60,8 @@ async function putOne(
 /** What this node itself holds of the key, when it is one of its replicas and can tell. */
 async function ownCopy({ self }: CoordinatorPorts, attempt: Attempt): Promise<OwnCopy | undefined> {
   if (!attempt.nodes.includes(self)) return undefined;
-  const request = { type: 'replica.version', epoch: attempt.ring.epoch, key: attempt.key } as const;
+  const { ring, key } = attempt;
+  const request = { type: 'replica.version', epoch: ring.epoch, key, level: 'one' } as const;
   const [answer] = await attempt.gather<'replica.version'>([self], () => request).rest();
   if (!answer?.ok || answer.reply.version === undefined) return undefined;
   return { version: answer.reply.version, tombstone: answer.reply.tombstone };

@@ -23,8 +23,8 @@ export class ReadRound {
     const epoch = ring.epoch;
     this.#answers = attempt.gather<'replica.read' | 'replica.version'>(nodes, (to) =>
       to === source
-        ? { type: 'replica.read', epoch, key }
-        : { type: 'replica.version', epoch, key },
+        ? { type: 'replica.read', epoch, key, level: 'quorum' }
+        : { type: 'replica.version', epoch, key, level: 'quorum' },
     );
   }
 
@@ -79,7 +79,7 @@ export class ReadRound {
 
   async #fetchFrom(holders: readonly NodeId[]): Promise<void> {
     const { ring, key } = this.#attempt;
-    const request = { type: 'replica.read', epoch: ring.epoch, key } as const;
+    const request = { type: 'replica.read', epoch: ring.epoch, key, level: 'quorum' } as const;
     for await (const answer of this.#attempt.gather<'replica.read'>(holders, () => request)) {
       await this.#attempt.note(answer);
       if (this.#attempt.overtaken) throw new RingChangedError();

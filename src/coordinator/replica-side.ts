@@ -3,21 +3,22 @@
  * replica. The node's own local calls come through here too, so that they pass the same checks.
  */
 import type { Epoch, NodeId, Partition } from '../ids.ts';
+import type { EpochCheck } from '../membership/epoch-check.ts';
 import type { Membership } from '../membership/membership.ts';
-import { quorumOf } from '../quorum/consistency-level.ts';
+import type { EpochBarrier } from '../replica/epoch-barrier.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
+import { sourcesNeeded } from '../ring/replica-set.ts';
 import type { Ring } from '../ring/ring.ts';
-import { encodeRing } from '../ring/ring-codec.ts';
 import type {
   Handlers,
   Pressure,
-  Refusal,
   RequestContext,
+  RequestLevel,
   RequestOf,
   Served,
 } from '../rpc/messages.ts';
-import type { Clock } from '../runtime/clock.ts';
+import { refused, served } from '../rpc/served.ts';
 import { StoreFullError } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -30,16 +31,20 @@ export type ReplicaHandlers = Pick<
   'replica.version' | 'replica.read' | 'replica.write' | 'replica.repair' | 'replica.heal'
 >;
 
-type Checked =
-  | { readonly ok: true; readonly ring: Ring }
-  | { readonly ok: false; readonly refusal: Refusal };
+interface ClientWrite {
+  readonly epoch: Epoch;
+  readonly record: SealedRecord;
+  readonly level: RequestLevel;
+}
 
 export class ReplicaSide {
   readonly #self: NodeId;
   readonly #membership: Membership;
   readonly #replica: Replica;
   readonly #versions: VersionClock;
-  readonly #clock: Clock;
+  readonly #epochs: EpochCheck;
+  readonly #barrier: EpochBarrier;
+  readonly #hasPulled: (partition: Partition) => boolean;
   readonly #maxSkewMs: number;
   readonly #writes = new WriteOnce();
   readonly #counters: Counters;
@@ -49,8 +54,10 @@ export class ReplicaSide {
     'replica.version': (request, context) => this.#version(request, context),
     'replica.read': (request, context) => this.#read(request, context),
     'replica.write': (request, context) => this.#write(request, context),
-    'replica.repair': (request, context) => this.#repair(request, context),
-    'replica.heal': (request, context) => this.#heal(request, context),
+    'replica.repair': (request, context) =>
+      this.#barrier.during(request.epoch, () => this.#repair(request, context)),
+    'replica.heal': (request, context) =>
+      this.#barrier.during(request.epoch, () => this.#heal(request, context)),
   };
 
   constructor(options: {
@@ -58,7 +65,10 @@ export class ReplicaSide {
     readonly membership: Membership;
     readonly replica: Replica;
     readonly versions: VersionClock;
-    readonly clock: Clock;
+    readonly epochs: EpochCheck;
+    readonly barrier: EpochBarrier;
+    /** Whether this node holds what it owes to a partition that it keeps under the ring in force. */
+    readonly hasPulled: (partition: Partition) => boolean;
     readonly maxSkewMs: number;
     readonly counters: Counters;
     readonly log: Log;
@@ -67,7 +77,9 @@ export class ReplicaSide {
     this.#membership = options.membership;
     this.#replica = options.replica;
     this.#versions = options.versions;
-    this.#clock = options.clock;
+    this.#epochs = options.epochs;
+    this.#barrier = options.barrier;
+    this.#hasPulled = options.hasPulled;
     this.#maxSkewMs = options.maxSkewMs;
     this.#counters = options.counters;
     this.#log = options.log;
@@ -79,13 +91,13 @@ export class ReplicaSide {
   }
 
   async #version(
-    { epoch, key }: RequestOf<'replica.version'>,
+    { epoch, key, level }: RequestOf<'replica.version'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.version']> {
-    const checked = await this.#check(epoch, context);
+    const checked = await this.#epochs.check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(key);
-    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
     const held = await this.#replica.read(partition, key);
     if (held.state === 'damaged') return refused('damaged');
     const record = held.state === 'record' ? held.record : undefined;
@@ -97,36 +109,37 @@ export class ReplicaSide {
   }
 
   async #read(
-    { epoch, key }: RequestOf<'replica.read'>,
+    { epoch, key, level }: RequestOf<'replica.read'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.read']> {
-    const checked = await this.#check(epoch, context);
+    const checked = await this.#epochs.check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(key);
-    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
     const held = await this.#replica.read(partition, key);
     if (held.state === 'damaged') return refused('damaged');
     return served({ record: held.state === 'record' ? held.record.bytes : undefined });
   }
 
   async #write(
-    { epoch, record: bytes }: RequestOf<'replica.write'>,
+    { epoch, record: bytes, level }: RequestOf<'replica.write'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.write']> {
     const record = openSealed(bytes);
     if (record === undefined) return refused('damaged');
-    return this.#writes.serve(record.version, () => this.#writeNow(epoch, record, context));
+    return this.#writes.serve(record.version, () =>
+      this.#barrier.during(epoch, () => this.#writeNow({ epoch, record, level }, context)),
+    );
   }
 
   async #writeNow(
-    epoch: Epoch,
-    record: SealedRecord,
+    { epoch, record, level }: ClientWrite,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.write']> {
-    const checked = await this.#check(epoch, context);
+    const checked = await this.#epochs.check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(record.key);
-    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
     if (this.#replica.space === 'exhausted') return refused('full');
     if (this.#replica.space === 'low' && !record.tombstone) return refused('full');
     if (this.#replica.overloaded) return refused('overloaded');
@@ -139,7 +152,7 @@ export class ReplicaSide {
       });
       return refused('clock_skew');
     }
-    return this.#apply(partition, record, context);
+    return this.#apply(partition, record, level, context);
   }
 
   /** Another replica holds this record already: never refused for its version or the first reserve. */
@@ -147,23 +160,24 @@ export class ReplicaSide {
     { epoch, record: bytes }: RequestOf<'replica.repair'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.repair']> {
-    const checked = await this.#check(epoch, context);
+    const checked = await this.#epochs.check(epoch, context);
     if (!checked.ok) return checked;
     const record = openSealed(bytes);
     if (record === undefined) return refused('damaged');
     const partition = checked.ring.partitionOf(record.key);
-    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
+    if (!this.#mayServe(checked.ring, partition, 'quorum')) return refused('not_ready');
     if (this.#replica.space === 'exhausted') return refused('full');
-    return this.#apply(partition, record, context);
+    return this.#apply(partition, record, 'quorum', context);
   }
 
   async #heal(
     { epoch, key, record: bytes, sources }: RequestOf<'replica.heal'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.heal']> {
-    const checked = await this.#check(epoch, context);
+    const checked = await this.#epochs.check(epoch, context);
     if (!checked.ok) return checked;
     const partition = checked.ring.partitionOf(key);
+    if (!checked.ring.keeps(this.#self, partition)) return refused('not_ready');
     if (!isEnoughToHeal(checked.ring, partition, this.#self, sources)) return refused('not_ready');
     const record = bytes === undefined ? undefined : openSealed(bytes);
     if (bytes !== undefined && record?.key !== key) return refused('damaged');
@@ -180,11 +194,16 @@ export class ReplicaSide {
   async #apply(
     partition: Partition,
     record: SealedRecord,
+    level: RequestLevel,
     { deadlineMs }: RequestContext,
   ): Promise<Served<{ readonly version: SealedRecord['version'] }>> {
     try {
       const applied = await this.#replica.apply(partition, record, deadlineMs);
       if (applied.state === 'damaged') return refused('damaged');
+      // A disk may be slower than the others are patient: what they went on without counts no more.
+      const { ring } = this.#membership;
+      if (level === 'quorum' && ring !== undefined && !this.#membership.servesQuorum(ring))
+        throw new LostTouchError('stored after this node had lost touch with the other members');
       return served({ version: applied.version });
     } catch (error) {
       if (error instanceof StoreFullError) return refused('full');
@@ -193,22 +212,18 @@ export class ReplicaSide {
   }
 
   /**
-   * Epochs travel on every message: an older one is refused, a newer one is taken first. Work past its
-   * deadline is dropped: nobody waits for it.
+   * One answer decides at level `one`, so it is not to come from a replica that has not pulled the
+   * partition yet. At a quorum such a replica counts with what it has: the old ones answer beside it.
    */
-  async #check(epoch: Epoch, { from, deadlineMs }: RequestContext): Promise<Checked> {
-    const held = this.#membership.ring;
-    if (held !== undefined && held.epoch > epoch) {
-      return { ok: false, refusal: { reason: 'stale_epoch', ring: encodeRing(held) } };
-    }
-    if (held === undefined || held.epoch < epoch) await this.#membership.catchUp(from);
-    if (this.#clock.monotonicMs() >= deadlineMs) {
-      this.#counters.add('peer_requests_expired_total');
-      return refused('expired');
-    }
-    const ring = this.#membership.ring;
-    if (ring === undefined || ring.epoch !== epoch) return refused('not_ready');
-    return { ok: true, ring };
+  /**
+   * What counts with others is only answered in touch with a majority of the members (the last-survivor
+   * rule), what decides alone only by a replica that holds all that it owes.
+   */
+  #mayServe(ring: Ring, partition: Partition, level: RequestLevel): boolean {
+    if (!ring.keeps(this.#self, partition)) return false;
+    if (level === 'quorum') return this.#membership.servesQuorum(ring);
+    const isNew = ring.assignment[partition]?.includes(this.#self) === false;
+    return !isNew || this.#hasPulled(partition);
   }
 
   #pressure(): Pressure {
@@ -233,6 +248,11 @@ export class ReplicaSide {
   }
 }
 
+/** It is unknown whether what was asked for still counts. */
+class LostTouchError extends Error {
+  override readonly name = 'LostTouchError';
+}
+
 /** n-q+1 different replicas, none of them the damaged one, in every replica set that it is part of. */
 export function isEnoughToHeal(
   ring: Ring,
@@ -243,15 +263,6 @@ export function isEnoughToHeal(
   const others = new Set(sources);
   others.delete(damaged);
   return ring.replicaSets(partition).every((set) => {
-    const needed = set.length - quorumOf(set.length) + 1;
-    return set.filter((node) => others.has(node)).length >= needed;
+    return set.filter((node) => others.has(node)).length >= sourcesNeeded(set.length);
   });
-}
-
-function served<Reply>(reply: Reply): Served<Reply> {
-  return { ok: true, reply };
-}
-
-function refused(reason: Refusal['reason']): { readonly ok: false; readonly refusal: Refusal } {
-  return { ok: false, refusal: { reason } };
 }

@@ -26,6 +26,7 @@ export const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   invalid_key: { title: 'The key is not valid', ...REFUSED },
   invalid_parameter: { title: 'A parameter or header is not valid', ...REFUSED },
   invalid_body: { title: 'The body is not valid', ...REFUSED },
+  conflict: { outcome: 'not_applied', title: 'This does not fit the state of the cluster' },
   not_found: { title: 'Nothing is stored there' },
   unknown_route: { title: 'There is no such path', ...REFUSED },
   method_not_allowed: { title: 'The path does not take this method', ...REFUSED },

@@ -14,8 +14,8 @@ export interface Founder {
 /** What the founders' answers allow. */
 export type Agreement =
   | { readonly state: 'agreed'; readonly founders: readonly Founder[] }
-  /** One of them belongs to a cluster already. */
-  | { readonly state: 'formed'; readonly member: NodeId }
+  /** These of them belong to a cluster already. */
+  | { readonly state: 'formed'; readonly members: readonly NodeId[] }
   | { readonly state: 'waiting'; readonly why: string };
 
 /**
@@ -34,13 +34,14 @@ export function judgeFounders(
     else founders.push({ address, introduction: answer.reply });
   }
 
-  const member = founders.find(({ introduction }) => introduction.epoch > 0);
-  if (member !== undefined) return { state: 'formed', member: member.introduction.node };
+  const formed = founders.filter(({ introduction }) => introduction.epoch > 0);
+  if (formed.length > 0)
+    return { state: 'formed', members: formed.map(({ introduction }) => introduction.node) };
   if (missing.length > 0) return waiting(`waiting for these founders: ${missing.join(', ')}`);
   if (!founders.some(({ introduction }) => introduction.node === self)) {
     return waiting(
-      `this node is not among the founders ${foundersOf(terms).join(', ')} that QUORATE_SEEDS lists, and joining ` +
-        'a cluster is not supported yet; add its address to QUORATE_SEEDS on every node',
+      `none of ${foundersOf(terms).join(', ')} belongs to a cluster yet, and this node, which QUORATE_SEEDS ` +
+        'does not list, only joins one; start those nodes, or list this one on all of them',
     );
   }
   return disagreement(terms, founders) ?? { state: 'agreed', founders };
@@ -78,12 +79,16 @@ function difference(terms: FoundingTerms, { address, introduction }: Founder): s
     QUORATE_CLUSTER_NAME: terms.clusterName,
     QUORATE_REPLICATION_FACTOR: terms.replicationFactor,
     QUORATE_PARTITIONS: terms.partitionCount,
+    QUORATE_REPLACE_AFTER: `${terms.graceMs}ms`,
+    QUORATE_LAST_SURVIVOR: terms.lastSurvivor,
     QUORATE_SEEDS: [...foundersOf(terms)].sort().join(','),
   };
   const theirs = {
     QUORATE_CLUSTER_NAME: introduction.clusterName,
     QUORATE_REPLICATION_FACTOR: introduction.replicationFactor,
     QUORATE_PARTITIONS: introduction.partitionCount,
+    QUORATE_REPLACE_AFTER: `${introduction.graceMs}ms`,
+    QUORATE_LAST_SURVIVOR: introduction.lastSurvivor,
     QUORATE_SEEDS: [...introduction.founders].sort().join(','),
   };
   for (const name of Object.keys(own) as (keyof typeof own)[]) {

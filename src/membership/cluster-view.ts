@@ -1,5 +1,6 @@
 /** What a node can tell of itself and its cluster, for `/readyz`, `/cluster` and `/cluster/ring`. */
 import type { NodeId, Partition } from '../ids.ts';
+import type { MemberState } from '../swim/news.ts';
 
 export interface ReadinessCheck {
   readonly name: string;
@@ -7,8 +8,6 @@ export interface ReadinessCheck {
   /** What is the matter and what helps, when not ok; else a word on how it stands. */
   readonly detail: string;
 }
-
-export type MemberState = 'alive' | 'suspect' | 'dead' | 'left';
 
 export interface MemberStatus {
   readonly name: string;

@@ -1,7 +1,10 @@
 /**
- * Forming a cluster: the founders listed in `QUORATE_SEEDS` decide the first ring together, once. All
- * of them have to answer and to agree, and the vote needs all: with a majority, one lost disk and a
- * late starter would make two clusters. Any founder may propose, in any order of starting.
+ * How a node comes to a cluster: it forms one with the other founders, or is taken into theirs.
+ *
+ * Forming: the founders listed in `QUORATE_SEEDS` decide the first ring together, once. All of them have
+ * to answer and to agree, and the vote needs all: with a majority, one lost disk and a late starter would
+ * make two clusters. Any founder may propose, in any order of starting. As soon as one of those listed
+ * belongs to a cluster, and for a node that is not in its own list, there is only joining.
  */
 import type { Address, ClusterId, Epoch, Lineage, NodeId } from '../ids.ts';
 import { allOf } from '../paxos/acceptor-quorum.ts';
@@ -15,15 +18,19 @@ import { Loop } from '../runtime/loop.ts';
 import { type Random, randomHex } from '../runtime/random.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Founder, type Introduction, judgeFounders } from './agreement.ts';
+import type { FormerCluster } from './former-cluster.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
+import { Joining } from './joining.ts';
 import type { RingHolder } from './ring-holder.ts';
 import { proposeRing } from './ring-proposal.ts';
 
 const TRY_EVERY_MS = 300;
 const CALL_TIMEOUT_MS = 2_000;
 /** A lone founder waits this long for members of an older cluster that know its address. */
-const ALONE_WAITS_MS = 1_500;
+const ALONE_WAITS_MS = 2_000;
+/** Nodes remembered that asked who this one is. */
+const MAX_ASKERS = 16;
 /** Founders other than the first leave it this long to propose, so that they seldom collide. */
 const LATER_PROPOSER_WAITS_MS = 2_000;
 
@@ -33,11 +40,15 @@ export class Founding {
   readonly #startedMs: number;
   #agreedSinceMs: number | undefined;
   #seenBallot: Ballot | undefined;
+  readonly #joining: Joining;
+  /** Nodes that asked who lives here; one that belongs to a cluster knows this address as a member's. */
+  readonly #askers = new Set<NodeId>();
   #waitingFor = 'asking the founders who they are';
 
   constructor(options: FoundingOptions) {
     this.#options = options;
     this.#startedMs = options.clock.monotonicMs();
+    this.#joining = new Joining(options);
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -57,6 +68,12 @@ export class Founding {
     return this.#waitingFor;
   }
 
+  /** Somebody asked who this node is. */
+  noteAsker(from: NodeId): void {
+    if (this.#options.rings.ring === undefined && this.#askers.size < MAX_ASKERS)
+      this.#askers.add(from);
+  }
+
   /** How this node answers those who ask who it is. */
   get introduction(): Introduction {
     const { identity, terms, rings } = this.#options;
@@ -70,51 +87,85 @@ export class Founding {
       founders: [...foundersOf(terms)].sort(),
       clusterName: terms.clusterName,
       replicationFactor: terms.replicationFactor,
+      replicationFactorGiven: terms.replicationFactorGiven,
       partitionCount: terms.partitionCount,
+      graceMs: terms.graceMs,
+      lastSurvivor: terms.lastSurvivor,
       epoch: rings.ring?.epoch ?? 0,
     };
   }
 
   async #turn(): Promise<void> {
     const { identity, terms, rings, clock } = this.#options;
-    if (rings.ring !== undefined) return;
-    const agreement = judgeFounders(terms, identity.nodeId, await this.#ask());
+    if (rings.ring !== undefined || rings.departure !== undefined) return;
+    if (rings.former !== undefined) {
+      await this.#lookFor(rings.former);
+      return;
+    }
+    const answers = await this.#ask(foundersOf(terms));
+    const agreement = judgeFounders(terms, identity.nodeId, answers);
     if (agreement.state !== 'agreed') this.#agreedSinceMs = undefined;
     switch (agreement.state) {
       case 'waiting':
         this.#waitingFor = agreement.why;
         return;
       case 'formed':
-        await this.#joinFormed(agreement.member);
+        await this.#join(agreement.members);
         return;
       case 'agreed':
         this.#agreedSinceMs ??= clock.monotonicMs();
         this.#waitingFor = 'the founders agree and decide the first ring';
+        if (agreement.founders.length === 1 && (await this.#joinAskers())) return;
         if (this.#isOwnTurn(agreement.founders)) await this.#propose(agreement.founders);
         return;
     }
   }
 
-  async #ask(): Promise<ReadonlyMap<Address, AddressAnswer<Introduction>>> {
-    const { transport, terms } = this.#options;
+  /** A node that was a member looks for its cluster, and never forms another one. */
+  async #lookFor({ clusterName, contacts }: FormerCluster): Promise<void> {
+    const { terms } = this.#options;
+    this.#waitingFor = `this node was replaced, and looks for members of its cluster "${clusterName}"`;
+    const answers = await this.#ask([...new Set([...contacts, ...foundersOf(terms)])]);
+    const members = [...answers.values()].flatMap((answer) =>
+      answer.ok && answer.reply.epoch > 0 ? [answer.from] : [],
+    );
+    await this.#join(members);
+  }
+
+  async #ask(
+    addresses: readonly Address[],
+  ): Promise<ReadonlyMap<Address, AddressAnswer<Introduction>>> {
+    const { transport } = this.#options;
     const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const asked = foundersOf(terms).map(async (address) => {
+    const asked = addresses.map(async (address) => {
       const request = { type: 'membership.introduce' } as const;
       return [address, await transport.callAddress(address, request, options)] as const;
     });
     return new Map(await Promise.all(asked));
   }
 
-  /** A founder belongs to a cluster: it is this node's too if its ring lists this node. */
-  async #joinFormed(member: NodeId): Promise<void> {
-    const { transport, rings } = this.#options;
+  /** Whether somebody belongs to a cluster who takes this address for a member's: then that is where to go. */
+  async #joinAskers(): Promise<boolean> {
+    const { identity, transport } = this.#options;
     const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const answer = await transport.call(member, { type: 'membership.ring' }, options);
-    if (answer.ok && answer.reply.ring !== undefined) await rings.adopt(answer.reply.ring);
-    if (rings.ring !== undefined) return;
-    this.#waitingFor =
-      'the founders formed a cluster of which this node is no member, and joining one is not supported yet; ' +
-      'if this node lost its data directory, bring the directory back';
+    for (const asker of this.#askers) {
+      if (asker === identity.nodeId) continue;
+      const answer = await transport.call(asker, { type: 'membership.introduce' }, options);
+      if (!answer.ok || answer.reply.epoch === 0) continue;
+      await this.#join([asker]);
+      return true;
+    }
+    return false;
+  }
+
+  /** One of those listed belongs to a cluster: they are asked until one of them takes this node in. */
+  async #join(members: readonly NodeId[]): Promise<void> {
+    for (const member of members) {
+      const joined = await this.#joining.ask(member);
+      if (joined.state === 'member') return;
+      this.#waitingFor = joined.why;
+      if (joined.state === 'never') this.#options.onRefused(joined.why);
+    }
   }
 
   /** The founder with the lowest id proposes first; the others when it has had its time. */
@@ -169,6 +220,7 @@ export class Founding {
         address,
         zone: introduction.zone,
         weight: introduction.weight,
+        joining: false,
         leaving: 'no',
       }),
     );
@@ -200,4 +252,6 @@ interface FoundingOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** This node was started in a way in which no cluster takes it in. */
+  readonly onRefused: (why: string) => void;
 }

@@ -2,34 +2,43 @@
  * What this node knows of its cluster: the ring in force, who answers, what their clocks say. Hands
  * out immutable snapshots; nobody outside changes anything here.
  */
-import type { NodeId } from '../ids.ts';
+import type { ClusterId, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Handlers } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
+import type { Supervisor } from '../runtime/supervisor.ts';
 import type { Store } from '../storage/store.ts';
+import type { MemberState } from '../swim/news.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { MemberState } from './cluster-view.ts';
+import { Admission } from './admission.ts';
+import { Consent } from './consent.ts';
+import { FailureDetector } from './failure-detector.ts';
 import { Founding } from './founding.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
 import { PeerClocks } from './peer-clocks.ts';
-import { PeerWatch } from './peer-watch.ts';
+import { QuorumLease } from './quorum-lease.ts';
 import { RingAcceptor } from './ring-acceptor.ts';
 import { RingHolder } from './ring-holder.ts';
+import { type Decision, RingRegister } from './ring-register.ts';
 
 /** How long a question about rings may take, milliseconds. */
 const RING_TIMEOUT_MS = 2_000;
 
 export type MembershipHandlers = Pick<
   Handlers,
-  | 'membership.ping'
+  | 'swim.ping'
+  | 'swim.ping-req'
+  | 'swim.sync'
   | 'membership.ring'
   | 'membership.introduce'
   | 'ring.prepare'
   | 'ring.accept'
   | 'ring.decided'
+  | 'ring.consent'
+  | 'membership.join'
 >;
 
 export interface MembershipOptions {
@@ -39,20 +48,30 @@ export interface MembershipOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  readonly supervisor: Supervisor;
+  /** Whom to probe and to ask when. */
+  readonly probeRandom: Random;
   readonly log: Log;
   /** This node's hybrid clock, milliseconds: what it drew or accepted, which never goes back. */
   readonly hybridMs: () => number;
+  /** This node was started in a way in which no cluster takes it in. */
+  readonly onRefused: (why: string) => void;
 }
 
 export class Membership {
   readonly identity: Identity;
   readonly terms: FoundingTerms;
   readonly handlers: MembershipHandlers;
+  /** Who of the members is alive, and since when not. */
+  readonly detector: FailureDetector;
   readonly #rings: RingHolder;
   readonly #transport: Transport;
   readonly #clocks: PeerClocks;
+  readonly #acceptor: RingAcceptor;
+  readonly #register: RingRegister;
+  readonly #consent: Consent;
+  readonly #lease: QuorumLease;
   readonly #founding: Founding;
-  readonly #watch: PeerWatch;
   readonly #hybridMs: () => number;
 
   private constructor(options: MembershipOptions, rings: RingHolder, acceptor: RingAcceptor) {
@@ -63,24 +82,43 @@ export class Membership {
     this.#transport = transport;
     this.#clocks = new PeerClocks(clock);
     this.#hybridMs = options.hybridMs;
-    const shared = { identity, terms, rings, transport, clock, random, log };
-    this.#founding = new Founding(shared);
-    this.#watch = new PeerWatch({
+    const self = identity.nodeId;
+    const shared = { self, identity, terms, rings, transport, clock, random, log };
+    this.#founding = new Founding({ ...shared, onRefused: options.onRefused });
+    this.detector = new FailureDetector({
       ...shared,
-      self: identity.nodeId,
+      random: options.probeRandom,
       clocks: this.#clocks,
+      graceMs: terms.graceMs,
+      hybridMs: options.hybridMs,
+      silentTo: () => acceptor.silentTo,
+      catchUp: (from) => this.catchUp(from),
       onMissing: () => this.#lookForMoved(),
+      onChange: (member, _before, now) => this.#tellOf(member, now, log),
+    });
+    this.#acceptor = acceptor;
+    this.#register = new RingRegister(shared);
+    this.#consent = new Consent({ ...shared, acceptor, deaths: this.detector });
+    this.#lease = new QuorumLease({
+      ...shared,
+      lastAcked: (member) => this.detector.lastAckedMs(member),
+    });
+    const admission = new Admission({
+      rings,
+      register: this.#register,
+      stateOf: (member) => this.detector.state(member),
     });
     this.handlers = {
-      'membership.ping': async ({ epoch }, { from }) => {
-        if (epoch > (rings.ring?.epoch ?? 0)) await this.catchUp(from);
-        const reply = { epoch: rings.ring?.epoch ?? 0, wallMs: clock.wallMs() } as const;
-        return { ok: true, reply: { ...reply, hybridMs: options.hybridMs() } };
-      },
+      ...this.detector.handlers,
       'membership.ring': async () => ({ ok: true, reply: { ring: rings.encoded } }),
-      'membership.introduce': async () => ({ ok: true, reply: this.#founding.introduction }),
-      'ring.prepare': (request) => acceptor.prepare(request),
-      'ring.accept': (request) => acceptor.accept(request),
+      'membership.introduce': async (_request, { from }) => {
+        this.#founding.noteAsker(from);
+        return { ok: true, reply: this.#founding.introduction };
+      },
+      'membership.join': async (request) => ({ ok: true, reply: await admission.apply(request) }),
+      'ring.prepare': (request, { from }) => acceptor.prepare(request, from),
+      'ring.accept': (request, { from }) => acceptor.accept(request, from),
+      'ring.consent': (request, { from }) => this.#consent.answer(request, from),
       'ring.decided': async ({ ring }) => {
         await rings.adopt(ring);
         return { ok: true, reply: {} };
@@ -90,9 +128,10 @@ export class Membership {
 
   /** @throws StartupError when what the store keeps does not fit this node's settings */
   static async open(options: MembershipOptions): Promise<Membership> {
-    const { store, log, terms, identity, transport } = options;
+    const { store, supervisor, log, terms, identity, transport } = options;
     const rings = await RingHolder.open({
       store,
+      supervisor,
       log,
       terms,
       self: identity.nodeId,
@@ -102,13 +141,15 @@ export class Membership {
         }
       },
     });
-    const acceptor = await RingAcceptor.open({ identity, terms, rings, store });
+    const catchUp = (from: NodeId): Promise<void> =>
+      takeRingOf(from, { self: identity.nodeId, rings, transport });
+    const acceptor = await RingAcceptor.open({ identity, terms, rings, store, catchUp });
     return new Membership(options, rings, acceptor);
   }
 
   /** Ends all background work; resolves when none is under way. */
   async close(): Promise<void> {
-    await Promise.all([this.#founding.stop(), this.#watch.stop()]);
+    await Promise.all([this.#founding.stop(), this.detector.stop(), this.#register.close()]);
   }
 
   /** The ring in force; `undefined` until this node belongs to a cluster. */
@@ -122,34 +163,73 @@ export class Membership {
   }
 
   /** Somebody knows a newer ring than this node: asks for it and takes it. */
-  async catchUp(from: NodeId): Promise<void> {
-    if (from === this.identity.nodeId) return;
-    const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
-    const answer = await this.#transport.call(from, { type: 'membership.ring' }, options);
-    if (answer.ok && answer.reply.ring !== undefined) await this.#rings.adopt(answer.reply.ring);
+  catchUp(from: NodeId): Promise<void> {
+    const self = this.identity.nodeId;
+    return takeRingOf(from, { self, rings: this.#rings, transport: this.#transport });
+  }
+
+  /** Has the ring decided that `draw` makes of the one in force: one among the members, once an epoch. */
+  decide(draw: (ring: Ring) => Ring | undefined): Promise<Decision> {
+    return this.#register.decide(draw);
+  }
+
+  /** Whether a majority of the members of `ring` agrees that `missing` are gone. */
+  consent(
+    ring: Ring,
+    missing: readonly NodeId[],
+    to: 'replacement' | 'survivors',
+  ): Promise<boolean> {
+    return this.#consent.ask(ring, missing, to);
+  }
+
+  /** Members that this node agreed to go on without, until the next epoch is decided. */
+  get silentTo(): readonly NodeId[] {
+    return this.#acceptor.silentTo;
+  }
+
+  /** Whether this node may answer quorum requests as a replica: it has not lost touch with the others. */
+  servesQuorum(ring: Ring): boolean {
+    return this.#lease.holds(ring);
+  }
+
+  /** Own monotonic clock: since when a member has been dead here. */
+  deadSinceMs(member: NodeId): number | undefined {
+    return this.detector.deadSinceMs(member);
   }
 
   state(member: NodeId): MemberState {
-    return this.#watch.state(member);
+    return this.detector.state(member);
   }
 
   /** Whether a coordinator may expect an answer from it. */
   isReachable(member: NodeId): boolean {
-    return this.#watch.state(member) === 'alive';
+    return this.detector.state(member) === 'alive';
   }
 
   /** Members that do not answer now. */
   missing(): readonly NodeId[] {
-    return this.#watch.missing();
+    return this.detector.missing();
   }
 
   get metMajority(): boolean {
-    return this.#watch.metMajority;
+    return this.detector.metMajority;
+  }
+
+  /** The cluster that this node belongs to, or belonged to and is to come back to. */
+  get clusterId(): ClusterId | undefined {
+    return this.ring?.clusterId ?? this.#rings.former?.clusterId;
   }
 
   /** What this node waits for before it belongs to a cluster, in a sentence. */
   get waitingFor(): string {
-    return this.#founding.waitingFor;
+    switch (this.#rings.departure) {
+      case 'left':
+        return 'this node has left the cluster; it comes back, as a new member, when it is started again';
+      case 'replaced':
+        return 'this node was replaced while it was away; it starts again as a new member';
+      default:
+        return this.#founding.waitingFor;
+    }
   }
 
   /** How far the own wall clock is ahead of the median of the peers, milliseconds. */
@@ -167,7 +247,13 @@ export class Membership {
    * none answered.
    */
   get clockCompared(): boolean {
-    return this.#clocks.known || this.#watch.triedAll;
+    return this.#clocks.known || this.detector.triedAll;
+  }
+
+  #tellOf(member: NodeId, state: MemberState, log: Log): void {
+    const fields = { member: this.ring?.member(member)?.name ?? member };
+    if (state === 'alive') log.info('a member is alive', fields);
+    else log.warn(`a member is ${state}`, fields);
   }
 
   /** Asks the listed addresses again who lives there: a member may have come back with another one. */
@@ -180,4 +266,19 @@ export class Membership {
       ),
     );
   }
+}
+
+/** Asks a member for the ring that it holds, and takes it if it is newer. */
+async function takeRingOf(
+  from: NodeId,
+  {
+    self,
+    rings,
+    transport,
+  }: { readonly self: NodeId; readonly rings: RingHolder; readonly transport: Transport },
+): Promise<void> {
+  if (from === self) return;
+  const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
+  const answer = await transport.call(from, { type: 'membership.ring' }, options);
+  if (answer.ok && answer.reply.ring !== undefined) await rings.adopt(answer.reply.ring);
 }

@@ -1,3 +1,4 @@
+import type { NodeId } from '../ids.ts';
 import {
   type AcceptorState,
   accept,
@@ -8,6 +9,7 @@ import {
 import { type Ballot, isBallot } from '../paxos/ballot.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing } from '../ring/ring-codec.ts';
+import { flawOfSuccession } from '../ring/succession.ts';
 import type { Refusal, ReplyOf, RequestOf, Served } from '../rpc/messages.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
 import type { Store } from '../storage/store.ts';
@@ -15,44 +17,64 @@ import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
 import type { RingHolder } from './ring-holder.ts';
 
-/** A vote as it is kept: the ring in base64. */
+/** What this node said about the ring of one epoch. */
+interface Votes {
+  readonly epoch: number;
+  readonly paxos: AcceptorState<Uint8Array>;
+  /** Members that it agreed to go on without: their probes stay unanswered until that epoch is decided. */
+  readonly silentTo: readonly NodeId[];
+}
+
+/** The same as it is kept: the ring in base64. */
 interface Kept {
+  readonly epoch: number;
   readonly promised: Ballot | undefined;
   readonly accepted: { readonly ballot: Ballot; readonly base64: string } | undefined;
+  readonly silentTo: readonly NodeId[];
 }
 
 /**
- * This node's vote on the first ring of its cluster: a CASPaxos acceptor whose state is on disk before
- * an answer leaves. Once a ring is in force there is nothing to vote on, and whoever asks gets the ring.
+ * This node's vote on the next ring: a CASPaxos acceptor whose state is on disk before an answer leaves.
+ * Each epoch is an instance of its own among the members of the ring before, each of which holds that
+ * ring as decided; the first one is among the founders. Whoever asks about an epoch that is decided gets
+ * the ring in force.
  */
 export class RingAcceptor {
-  readonly #identity: Identity;
-  readonly #terms: FoundingTerms;
-  readonly #rings: RingHolder;
-  readonly #store: Store;
-  #state: AcceptorState<Uint8Array>;
+  readonly #options: RingAcceptorOptions;
+  #votes: Votes;
   #voting: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: RingAcceptorOptions, state: AcceptorState<Uint8Array>) {
-    this.#identity = options.identity;
-    this.#terms = options.terms;
-    this.#rings = options.rings;
-    this.#store = options.store;
-    this.#state = state;
+  private constructor(options: RingAcceptorOptions, votes: Votes) {
+    this.#options = options;
+    this.#votes = votes;
   }
 
   /** @throws StartupError when the votes on disk are damaged */
   static async open(options: RingAcceptorOptions): Promise<RingAcceptor> {
     const kept = (await readOwn(options.store, 'votes')) as Kept | undefined;
-    return new RingAcceptor(options, kept === undefined ? FRESH_ACCEPTOR : stateOf(kept));
+    return new RingAcceptor(options, kept === undefined ? freshVotes(1) : votesOf(kept));
   }
 
-  prepare({ epoch, ballot }: RequestOf<'ring.prepare'>): Promise<Served<ReplyOf<'ring.prepare'>>> {
+  /** Members whose probes this node does not answer: it agreed to go on without them. */
+  get silentTo(): readonly NodeId[] {
+    return this.#present.silentTo;
+  }
+
+  /** Whether something is accepted for the next epoch that may be decided without this node knowing. */
+  get hasAccepted(): boolean {
+    return this.#present.paxos.accepted !== undefined;
+  }
+
+  prepare(
+    { epoch, ballot }: RequestOf<'ring.prepare'>,
+    from: NodeId,
+  ): Promise<Served<ReplyOf<'ring.prepare'>>> {
     return this.#inTurn(async () => {
       if (!isBallot(ballot)) return refused({ reason: 'not_ready' });
+      await this.#reach(epoch, from);
       const refusal = this.#refusalOf(epoch);
       if (refusal !== undefined) return refused(refusal);
-      const reply = await this.#take(prepare(this.#state, ballot));
+      const reply = await this.#take(prepare(this.#present.paxos, ballot));
       const accepted = reply.promised ? reply.accepted : undefined;
       return {
         ok: true,
@@ -66,35 +88,86 @@ export class RingAcceptor {
     });
   }
 
-  accept({
-    epoch,
-    ballot,
-    ring: bytes,
-  }: RequestOf<'ring.accept'>): Promise<Served<ReplyOf<'ring.accept'>>> {
+  accept(
+    { epoch, ballot, ring: bytes }: RequestOf<'ring.accept'>,
+    from: NodeId,
+  ): Promise<Served<ReplyOf<'ring.accept'>>> {
     return this.#inTurn(async () => {
       if (!isBallot(ballot)) return refused({ reason: 'not_ready' });
+      await this.#reach(epoch, from);
       const refusal = this.#refusalOf(epoch);
       if (refusal !== undefined) return refused(refusal);
       const ring = decodeRing(bytes);
       if (ring === undefined || !this.#fits(ring)) return refused({ reason: 'not_ready' });
-      return { ok: true, reply: await this.#take(accept(this.#state, ballot, bytes)) };
+      return { ok: true, reply: await this.#take(accept(this.#present.paxos, ballot, bytes)) };
     });
   }
 
+  /**
+   * Agrees to go on without `missing`, if `mayAgree` still says so in its turn: from then on it is silent
+   * to them until the next epoch is decided, over restarts too. (The model in `docs/model.md` shows what
+   * goes wrong when it answers one of their probes in between.)
+   */
+  agreeToSurvivors(
+    { epoch, missing }: RequestOf<'ring.consent'>,
+    mayAgree: () => boolean,
+    from: NodeId,
+  ): Promise<Served<ReplyOf<'ring.consent'>>> {
+    return this.#inTurn(async () => {
+      await this.#reach(epoch + 1, from);
+      const refusal = this.#refusalOf(epoch + 1);
+      if (refusal !== undefined) return refused(refusal);
+      if (!mayAgree()) return { ok: true, reply: { agrees: false } };
+      const silentTo = [...new Set([...this.#present.silentTo, ...missing])].sort();
+      // In force before it is on disk: a probe answered meanwhile would be one too many.
+      this.#votes = { ...this.#present, silentTo };
+      await this.#keep(this.#votes);
+      return { ok: true, reply: { agrees: true } };
+    });
+  }
+
+  /** The votes on the ring that comes next; what was said about decided ones is over. */
+  get #present(): Votes {
+    const epoch = (this.#options.rings.ring?.epoch ?? 0) + 1;
+    return this.#votes.epoch === epoch ? this.#votes : freshVotes(epoch);
+  }
+
+  /** A proposer holds the ring before as decided; this node has to hold it, too. */
+  async #reach(epoch: number, from: NodeId): Promise<void> {
+    const { rings, catchUp } = this.#options;
+    if (epoch > (rings.ring?.epoch ?? 0) + 1) await catchUp(from);
+  }
+
+  /** Nothing may come between this and the vote: a ring that comes into force opens another instance. */
   #refusalOf(epoch: number): Refusal | undefined {
-    const { encoded } = this.#rings;
-    if (encoded !== undefined) return { reason: 'stale_epoch', ring: encoded };
-    return epoch === 1 ? undefined : { reason: 'not_ready' };
+    const { rings, identity } = this.#options;
+    const { ring, encoded } = rings;
+    // A node that was replaced knows of a cluster that goes on: it forms no other.
+    if (ring === undefined)
+      return epoch === 1 && rings.former === undefined ? undefined : { reason: 'not_ready' };
+    if (epoch <= ring.epoch && encoded !== undefined)
+      return { reason: 'stale_epoch', ring: encoded };
+    const mayVote =
+      epoch === ring.epoch + 1 && ring.voters.some(({ id }) => id === identity.nodeId);
+    return mayVote ? undefined : { reason: 'not_ready' };
+  }
+
+  #fits(ring: Ring): boolean {
+    const before = this.#options.rings.ring;
+    return before === undefined
+      ? this.#fitsTerms(ring)
+      : flawOfSuccession(before, ring) === undefined;
   }
 
   /** Whether this is a first ring on the terms of this node. Others may have been restarted with other terms. */
-  #fits(ring: Ring): boolean {
-    const { clusterName, replicationFactor, partitionCount } = this.#terms;
-    const listed = [...foundersOf(this.#terms)].sort();
+  #fitsTerms(ring: Ring): boolean {
+    const { terms, identity } = this.#options;
+    const { clusterName, replicationFactor, partitionCount } = terms;
+    const listed = [...foundersOf(terms)].sort();
     const founders = ring.members.map((member) => member.address).sort();
     return (
       ring.epoch === 1 &&
-      ring.member(this.#identity.nodeId) !== undefined &&
+      ring.member(identity.nodeId) !== undefined &&
       ring.clusterName === clusterName &&
       ring.replicationFactor === replicationFactor &&
       ring.partitionCount === partitionCount &&
@@ -103,10 +176,14 @@ export class RingAcceptor {
   }
 
   async #take<Reply>({ state, reply }: Step<Uint8Array, Reply>): Promise<Reply> {
-    if (state === this.#state) return reply;
-    await this.#store.batch([keepOwn('votes', keptOf(state))]);
-    this.#state = state;
+    const votes = this.#present;
+    if (state !== votes.paxos) await this.#keep({ ...votes, paxos: state });
     return reply;
+  }
+
+  async #keep(votes: Votes): Promise<void> {
+    await this.#options.store.batch([keepOwn('votes', keptOf(votes))]);
+    this.#votes = votes;
   }
 
   /** One vote after the other: two must not start from the same state. */
@@ -122,20 +199,26 @@ interface RingAcceptorOptions {
   readonly terms: FoundingTerms;
   readonly rings: RingHolder;
   readonly store: Store;
+  /** Takes the ring of a member that knows a newer one. */
+  readonly catchUp: (from: NodeId) => Promise<void>;
+}
+
+function freshVotes(epoch: number): Votes {
+  return { epoch, paxos: FRESH_ACCEPTOR, silentTo: [] };
 }
 
 function refused(refusal: Refusal): { readonly ok: false; readonly refusal: Refusal } {
   return { ok: false, refusal };
 }
 
-function keptOf({ promised, accepted }: AcceptorState<Uint8Array>): Kept {
-  if (accepted === undefined) return { promised, accepted };
+function keptOf({ epoch, paxos: { promised, accepted }, silentTo }: Votes): Kept {
+  if (accepted === undefined) return { epoch, promised, accepted, silentTo };
   const base64 = Buffer.from(accepted.value).toString('base64');
-  return { promised, accepted: { ballot: accepted.ballot, base64 } };
+  return { epoch, promised, accepted: { ballot: accepted.ballot, base64 }, silentTo };
 }
 
-function stateOf({ promised, accepted }: Kept): AcceptorState<Uint8Array> {
-  if (accepted === undefined) return { promised, accepted };
+function votesOf({ epoch, promised, accepted, silentTo }: Kept): Votes {
+  if (accepted === undefined) return { epoch, paxos: { promised, accepted }, silentTo };
   const value = Buffer.from(accepted.base64, 'base64');
-  return { promised, accepted: { ballot: accepted.ballot, value } };
+  return { epoch, paxos: { promised, accepted: { ballot: accepted.ballot, value } }, silentTo };
 }

@@ -2,25 +2,39 @@ import { StartupError } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
+import type { Supervisor } from '../runtime/supervisor.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
 import type { Store } from '../storage/store.ts';
 import type { Log } from '../telemetry/log.ts';
+import {
+  type Departure,
+  departureFrom,
+  type FormerCluster,
+  formerCluster,
+  goesOnWithout,
+} from './former-cluster.ts';
 import type { FoundingTerms } from './founding-terms.ts';
 
 interface RingHolderOptions {
   readonly self: NodeId;
   readonly terms: FoundingTerms;
   readonly store: Store;
+  readonly supervisor: Supervisor;
   readonly log: Log;
   /** Called with each ring that comes into force, the one found on disk included. */
   readonly onRing: (ring: Ring) => void;
 }
 
-/** Holds the decided ring: on disk before it is used, and never an older one after a newer. */
+/**
+ * Holds the decided ring: on disk before it is used, and never an older one after a newer. When the
+ * cluster goes on without this node, it holds none from that moment on, so that nothing is served.
+ */
 export class RingHolder {
   readonly #options: RingHolderOptions;
   #ring: Ring | undefined;
   #encoded: Uint8Array | undefined;
+  #former: FormerCluster | undefined;
+  #departure: Departure | undefined;
   #adopting: Promise<void> = Promise.resolve();
 
   private constructor(options: RingHolderOptions) {
@@ -30,6 +44,9 @@ export class RingHolder {
   /** @throws StartupError when the ring on disk is damaged, or is not that of this node's settings */
   static async open(options: RingHolderOptions): Promise<RingHolder> {
     const holder = new RingHolder(options);
+    const former = (await readOwn(options.store, 'aside')) as FormerCluster | undefined;
+    if (former !== undefined) refuseOtherName(former.clusterName, options.terms);
+    holder.#former = former;
     const kept = (await readOwn(options.store, 'ring')) as { readonly base64: string } | undefined;
     if (kept === undefined) return holder;
     const ring = decodeRing(Buffer.from(kept.base64, 'base64'));
@@ -39,7 +56,7 @@ export class RingHolder {
           'start the version that wrote it',
       );
     }
-    refuseOtherTerms(ring, options.terms);
+    refuseOtherName(ring.clusterName, options.terms);
     holder.#use(ring);
     return holder;
   }
@@ -54,9 +71,20 @@ export class RingHolder {
     return this.#encoded;
   }
 
+  /** The cluster in which this node was a member before, while it is none. It must not form another one. */
+  get former(): FormerCluster | undefined {
+    return this.#ring === undefined ? this.#former : undefined;
+  }
+
+  /** How this node stopped being a member, in this life. */
+  get departure(): Departure | undefined {
+    return this.#departure;
+  }
+
   /**
    * Takes a decided ring of this cluster if it is newer than the one held; resolves when it is in
-   * force, or was passed over. Rings of another cluster or lineage are never taken.
+   * force, or was passed over. Rings of another cluster or lineage are never taken. One that goes on
+   * without this node ends its membership.
    */
   adopt(bytes: Uint8Array): Promise<void> {
     const ring = decodeRing(bytes);
@@ -73,7 +101,9 @@ export class RingHolder {
   async #adoptNewer(ring: Ring): Promise<void> {
     const { self, store, log } = this.#options;
     const held = this.#ring;
+    if (this.#departure !== undefined) return;
     if (held !== undefined) {
+      if (goesOnWithout(ring, held, self)) return this.#depart(ring, held);
       if (ring.clusterId !== held.clusterId || ring.lineage !== held.lineage) {
         log.warn('a ring of another cluster was offered and ignored', { offered: ring.clusterId });
         return;
@@ -81,11 +111,46 @@ export class RingHolder {
       if (ring.epoch <= held.epoch) return;
     } else if (ring.member(self) === undefined) {
       return; // the ring of a cluster that this node does not belong to
+    } else if (this.#former !== undefined && ring.clusterId !== this.#former.clusterId) {
+      log.warn(
+        'a ring of another cluster was offered and ignored: this node holds data of its former one',
+        { offered: ring.clusterId, former: this.#former.clusterId },
+      );
+      return;
     }
     const bytes = encodeRing(ring);
     await store.batch([keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') })]);
     this.#use(ring);
     log.info('a new ring is in force', { epoch: ring.epoch, members: ring.members.length });
+  }
+
+  /**
+   * The cluster goes on without this node. It holds no ring any more, so every request is refused,
+   * before that is on disk; the store is left as it is until the next start (`set-aside.ts`).
+   */
+  async #depart(ring: Ring, held: Ring): Promise<void> {
+    const { self, store, log, supervisor } = this.#options;
+    const former = formerCluster(ring, self);
+    const departure = departureFrom(held, self);
+    this.#ring = undefined;
+    try {
+      await store.batch([keepOwn('departed', former)]);
+    } catch (error) {
+      this.#ring = held; // a full disk: the next message of a newer epoch leads here again
+      throw error;
+    }
+    this.#encoded = undefined;
+    this.#former = former;
+    this.#departure = departure;
+    if (departure === 'left') {
+      log.info('this node has left its cluster, and serves nothing until it is started again');
+      return;
+    }
+    log.warn('this node was replaced while it was away; it comes back as a new member', {
+      epoch: ring.epoch,
+      members: ring.members.length,
+    });
+    supervisor.restart('this node was replaced while it was away');
   }
 
   #use(ring: Ring): void {
@@ -95,18 +160,10 @@ export class RingHolder {
   }
 }
 
-function refuseOtherTerms(ring: Ring, terms: FoundingTerms): void {
-  if (ring.clusterName !== terms.clusterName) {
-    throw new StartupError(
-      `the data directory belongs to the cluster "${ring.clusterName}", and this node was started with ` +
-        `QUORATE_CLUSTER_NAME=${terms.clusterName}; name another QUORATE_DATA_DIR, or the cluster it belongs to`,
-    );
-  }
-  if (terms.replicationFactorGiven && ring.replicationFactor !== terms.replicationFactor) {
-    throw new StartupError(
-      `the cluster was formed with replication factor ${ring.replicationFactor}, and this node was started with ` +
-        `QUORATE_REPLICATION_FACTOR=${terms.replicationFactor}; start it with ${ring.replicationFactor} ` +
-        '(changing it in a running cluster is not supported yet; its data was not touched)',
-    );
-  }
+function refuseOtherName(clusterName: string, terms: FoundingTerms): void {
+  if (clusterName === terms.clusterName) return;
+  throw new StartupError(
+    `the data directory belongs to the cluster "${clusterName}", and this node was started with ` +
+      `QUORATE_CLUSTER_NAME=${terms.clusterName}; name another QUORATE_DATA_DIR, or the cluster it belongs to`,
+  );
 }

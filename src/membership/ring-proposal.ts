@@ -31,13 +31,16 @@ export interface RingProposalOptions {
   readonly clock: Clock;
 }
 
-/** One CASPaxos round for the ring of an epoch: both phases, sent to all acceptors at once. */
+/**
+ * One CASPaxos round for the ring of an epoch: both phases, sent to all acceptors at once,
+ * this one among them. What an earlier round may have got accepted is carried on, whatever `draw` would say.
+ */
 export async function proposeRing(options: RingProposalOptions): Promise<Proposed> {
   const { self, epoch, acceptors, quorum, draw, transport, clock } = options;
+  const call = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
   const ballot = nextBallot(options.above, self);
   const change = (accepted: Uint8Array | undefined): Uint8Array => accepted ?? draw();
   const round = new Round<Uint8Array>({ ballot, acceptors, quorum, change });
-  const call = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
 
   const promises = new Gather(
     acceptors,
@@ -78,7 +81,7 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
 /** Whoever holds the ring of this epoch, or a later one, answers with it: it was decided before. */
 function decidedRing(answer: Answer<unknown>): Uint8Array | undefined {
   if (answer.ok || answer.failure !== 'refused') return undefined;
-  return answer.refusal.ring;
+  return answer.refusal.reason === 'stale_epoch' ? answer.refusal.ring : undefined;
 }
 
 function promiseOf(reply: ReplyOf<'ring.prepare'>): PrepareReply<Uint8Array> {

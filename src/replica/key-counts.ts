@@ -1,5 +1,5 @@
 import type { Partition } from '../ids.ts';
-import { keepOwn, ownNumbers, readOwn } from '../storage/own-state.ts';
+import { dropOwn, keepOwn, ownNumbers, readOwn } from '../storage/own-state.ts';
 import type { Change, Store } from '../storage/store.ts';
 
 /** What lies under one key: a value, a tombstone, or nothing. */
@@ -102,6 +102,49 @@ export class KeyCounts {
     };
   }
 
+  /** Counts that one batch removes so many keys of a partition; more are left. */
+  remove(partition: Partition, gone: Count): Turn {
+    const tally = this.#tallies[partition] ?? newTally(NONE);
+    this.#tallies[partition] = tally;
+    tally.turns += 1;
+    tally.underWay += 1;
+    tally.values -= gone.values;
+    tally.tombstones -= gone.tombstones;
+    tally.removed += gone.values + gone.tombstones;
+    tally.written = countOf(tally);
+    return {
+      changes: [keepOwn(`count/${partition}`, tally.written)],
+      settle: (durable) => {
+        tally.underWay -= 1;
+        tally.turns += 1;
+        if (durable) return;
+        tally.values += gone.values;
+        tally.tombstones += gone.tombstones;
+      },
+    };
+  }
+
+  /**
+   * Counts that one batch removes the last keys of a partition. Keys that were counted and not found
+   * count as removed too: nobody is to miss them in a partition that was given up.
+   */
+  removeLast(partition: Partition, gone: Count): Turn {
+    const { settle } = this.remove(partition, gone);
+    const tally = this.#tallies[partition] ?? newTally(NONE);
+    const missed = countOf(tally);
+    tally.removed += missed.values + missed.tombstones;
+    tally.written = NONE;
+    return {
+      changes: [dropOwn(`count/${partition}`)],
+      settle: (durable) => {
+        settle(durable);
+        if (!durable) return;
+        tally.values = 0;
+        tally.tombstones = 0;
+      },
+    };
+  }
+
   /**
    * A walk found this many, while nothing turned since `turns` was read: the true count. What brings
    * the disk's up to it, if anything.
@@ -133,6 +176,11 @@ export class KeyCounts {
 function newTally({ values, tombstones }: Count): Tally {
   const written = { values, tombstones };
   return { values, tombstones, turns: 0, underWay: 0, removed: 0, written };
+}
+
+/** What may be on the disk: never below zero, whatever went uncounted before. */
+function countOf({ values, tombstones }: Count): Count {
+  return { values: Math.max(0, values), tombstones: Math.max(0, tombstones) };
 }
 
 function add(tally: Tally, kind: Kind, by: 1 | -1): void {

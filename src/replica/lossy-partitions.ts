@@ -39,6 +39,11 @@ export class LossyPartitions {
     return [keepOwn(`lossy/${partition}`, {})];
   }
 
+  /** The partition was given up; nothing of it is on the disk, and the mark is off it as well. */
+  forget(partition: Partition): void {
+    this.#partitions.delete(partition);
+  }
+
   /** The other replicas do not hold `key` either. */
   proveAbsent(key: Key): void {
     this.#proven.add(key);

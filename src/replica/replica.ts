@@ -7,7 +7,8 @@
 import type { Key, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { recordKey } from '../storage/keys.ts';
+import { dropOwn } from '../storage/own-state.ts';
+import type { RecordPlaces } from '../storage/record-places.ts';
 import { type Space, type Store, StoreFullError, StoreReadError } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -33,6 +34,9 @@ export type Applied =
   | { readonly state: 'held'; readonly version: Version }
   | { readonly state: 'damaged' };
 
+/** What a step of a removal did: there is `more`, that was `all`, or the partition is `kept` after all. */
+export type Discarded = 'more' | 'all' | 'kept';
+
 /** A record on its way to the disk. Reads do not see it; writes of the same key must. */
 interface Pending {
   readonly record: SealedRecord;
@@ -45,11 +49,15 @@ const UNSOUND: Held = { state: 'damaged', cause: 'unsound' };
 const MISSING: Held = { state: 'damaged', cause: 'missing' };
 const ON_DISK = Promise.resolve();
 
+/** Surplus records that one batch removes. */
+const DISCARDED_AT_ONCE = 256;
+
 /** Applies under way at once; beyond it the replica says that it is overloaded. */
 const MAX_APPLIES = 8_192;
 
 export class Replica {
   readonly #store: Store;
+  readonly #places: RecordPlaces;
   readonly #counts: KeyCounts;
   readonly #lossy: LossyPartitions;
   readonly #counters: Counters;
@@ -58,11 +66,14 @@ export class Replica {
   readonly #acknowledged = new RecentVersions();
   readonly #queue = new KeyQueue();
   readonly #pending = new Map<Key, Pending>();
+  /** Partitions of which surplus records are being removed: the end of the step under way. */
+  readonly #removals = new Map<Partition, Promise<void>>();
   #applies = 0;
   #space: Space = 'ample';
 
   constructor(options: {
     readonly store: Store;
+    readonly places: RecordPlaces;
     readonly counts: KeyCounts;
     readonly lossy: LossyPartitions;
     readonly counters: Counters;
@@ -70,6 +81,7 @@ export class Replica {
     readonly clock: Clock;
   }) {
     this.#store = options.store;
+    this.#places = options.places;
     this.#clock = options.clock;
     this.#counts = options.counts;
     this.#lossy = options.lossy;
@@ -125,6 +137,7 @@ export class Replica {
 
   /** What is on disk under `key`, synced and verified. */
   async read(partition: Partition, key: Key): Promise<Held> {
+    await this.#removals.get(partition);
     const held = await this.#load(partition, key);
     if (held.state === 'damaged' && held.cause === 'unsound') this.#reportDamage(partition, key);
     return held;
@@ -139,6 +152,7 @@ export class Replica {
   async apply(partition: Partition, record: SealedRecord, deadlineMs: number): Promise<Applied> {
     this.#applies += 1;
     try {
+      await this.#removals.get(partition);
       // Only the decision waits its turn. The syncs of one key's writes overlap: the store makes
       // batches durable in the order in which they were handed over.
       const submitted = await this.#queue.run(record.key, () => this.#submit(partition, record));
@@ -165,6 +179,7 @@ export class Replica {
     deadlineMs: number,
   ): Promise<boolean> {
     invariant(merged === undefined || merged.key === key, 'a record of the key that is healed');
+    await this.#removals.get(partition);
     const result = await this.#queue.run(key, () => this.#healNow(partition, key, merged));
     if (result === 'sound' && merged !== undefined) await this.apply(partition, merged, deadlineMs);
     if (result === 'healed') {
@@ -172,6 +187,51 @@ export class Replica {
       this.#log.info('a damaged record was healed from other replicas', { partition });
     }
     return result !== 'too old';
+  }
+
+  /**
+   * Removes some records of a partition that this node does not keep any more. `isSurplus` is asked at
+   * the moment that the removal begins. Should the node become a replica again meanwhile, requests
+   * wait for the end of the step: a record that they are told is held must not vanish afterwards.
+   * @throws StoreFullError, StoreReadError, StoreFailedError
+   */
+  async discard(partition: Partition, isSurplus: () => boolean): Promise<Discarded> {
+    if (!isSurplus()) return 'kept';
+    const step = this.#removeSome(partition);
+    const over = step.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#removals.set(partition, over);
+    try {
+      return await step;
+    } finally {
+      this.#removals.delete(partition);
+    }
+  }
+
+  async #removeSome(partition: Partition): Promise<Discarded> {
+    const page = await this.#store.scan(this.#places.of(partition), DISCARDED_AT_ONCE);
+    const tombstones = page.filter(({ value }) => openSealed(value)?.tombstone).length;
+    const gone = { values: page.length - tombstones, tombstones };
+    const isLast = page.length < DISCARDED_AT_ONCE;
+    const turn = isLast
+      ? this.#counts.removeLast(partition, gone)
+      : this.#counts.remove(partition, gone);
+    let durable = false;
+    try {
+      await this.#store.batch([
+        ...page.map(({ key }) => ({ type: 'delete', key }) as const),
+        ...turn.changes,
+        ...(isLast ? [dropOwn(`lossy/${partition}`)] : []),
+      ]);
+      durable = true;
+    } finally {
+      turn.settle(durable);
+    }
+    if (!isLast) return 'more';
+    this.#lossy.forget(partition);
+    return 'all';
   }
 
   async #healNow(
@@ -215,7 +275,7 @@ export class Replica {
     const { key, bytes } = record;
     const turn = this.#counts.turn(partition, before, kindOf(record));
     const durable = this.#store.batch([
-      { type: 'put', key: recordKey(partition, key), value: bytes },
+      { type: 'put', key: this.#places.at(partition, key), value: bytes },
       ...turn.changes,
     ]);
     this.#lossy.noteStored(key);
@@ -245,7 +305,7 @@ export class Replica {
     before: Kind,
   ): Promise<void> {
     const turn = this.#counts.turn(partition, before, kindOf(merged));
-    const at = recordKey(partition, key);
+    const at = this.#places.at(partition, key);
     let durable = false;
     try {
       await this.#store.batch([
@@ -263,7 +323,7 @@ export class Replica {
   async #load(partition: Partition, key: Key): Promise<Held> {
     let bytes: Uint8Array | undefined;
     try {
-      bytes = await this.#store.get(recordKey(partition, key));
+      bytes = await this.#store.get(this.#places.at(partition, key));
     } catch (error) {
       if (error instanceof StoreReadError) return UNSOUND;
       throw error;

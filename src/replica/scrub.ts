@@ -4,8 +4,9 @@
  * records' checksums give away, or hide keys, which only their number does.
  */
 import type { Key, Partition } from '../ids.ts';
-import { ALL_RECORDS, placeOf } from '../storage/keys.ts';
-import { type Entry, type Store, StoreReadError } from '../storage/store.ts';
+import { placeOf } from '../storage/keys.ts';
+import type { RecordPlaces } from '../storage/record-places.ts';
+import { type Entry, type KeyRange, type Store, StoreReadError } from '../storage/store.ts';
 import { keyAfter } from '../storage/store-limits.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -35,13 +36,15 @@ interface Found {
 
 export class Scrub {
   readonly #store: Store;
+  /** All that is walked through. */
+  readonly #records: KeyRange;
   readonly #counts: KeyCounts;
   readonly #lossy: LossyPartitions;
   readonly #counters: Counters;
   readonly #log: Log;
   readonly #onDamaged: (key: Key) => void;
   /** Where the walk goes on. */
-  #next = ALL_RECORDS.start;
+  #next: Uint8Array;
   /** Where the walk is: partitions below are judged, those above not entered yet. */
   #within: Partition | undefined;
   #found: Found = nothingFound();
@@ -49,6 +52,7 @@ export class Scrub {
 
   constructor(options: {
     readonly store: Store;
+    readonly places: RecordPlaces;
     readonly counts: KeyCounts;
     readonly lossy: LossyPartitions;
     readonly counters: Counters;
@@ -57,6 +61,8 @@ export class Scrub {
     readonly onDamaged: (key: Key) => void;
   }) {
     this.#store = options.store;
+    this.#records = options.places.all;
+    this.#next = this.#records.start;
     this.#counts = options.counts;
     this.#lossy = options.lossy;
     this.#counters = options.counters;
@@ -95,7 +101,7 @@ export class Scrub {
 
   async #readPage(): Promise<readonly Entry[] | undefined> {
     try {
-      const page = await this.#store.scan({ start: this.#next, end: ALL_RECORDS.end }, PAGE);
+      const page = await this.#store.scan({ start: this.#next, end: this.#records.end }, PAGE);
       const last = page.at(-1);
       if (last !== undefined) this.#next = keyAfter(last.key);
       return page;
@@ -131,7 +137,7 @@ export class Scrub {
   }
 
   #startAgain(): void {
-    this.#next = ALL_RECORDS.start;
+    this.#next = this.#records.start;
     this.#within = undefined;
     this.#found = nothingFound();
     this.#expected.clear();

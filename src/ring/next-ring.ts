@@ -7,8 +7,9 @@
 import type { Epoch, NodeId, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
 import { assign } from './assignment.ts';
-import type { Member } from './member.ts';
-import { type Assignment, sameReplicas, sourcesNeeded } from './replica-set.ts';
+import { type Member, sameMembers } from './member.ts';
+import { inTransition, pullsNeeded } from './pulls.ts';
+import { type Assignment, sameReplicas } from './replica-set.ts';
 import { Ring } from './ring.ts';
 import type { LastSurvivor } from './ring-parts.ts';
 
@@ -42,7 +43,9 @@ export function settledRing(ring: Ring): Ring {
   return new Ring({
     ...ring,
     epoch: epochAfter(ring),
-    members: ring.members.filter(({ leaving }) => leaving === 'no'),
+    members: ring.members
+      .filter(({ leaving }) => leaving === 'no')
+      .map((member) => ({ ...member, joining: false })),
     assignment: ring.next,
     next: undefined,
     recovering: [],
@@ -88,18 +91,6 @@ export function partitionsShort(ring: Ring, missing: ReadonlySet<NodeId>): reado
   });
 }
 
-/** How many old replicas of `partition` a wanted one has to have met; all where only survivors are left. */
-export function pullsNeeded(ring: Ring, partition: Partition): number {
-  const old = ring.assignment[partition]?.length ?? 0;
-  return ring.recovering.includes(partition) ? old : sourcesNeeded(old);
-}
-
-/** Whether a wanted replica of `partition` has to pull: not where the old set is the wanted one. */
-export function inTransition(ring: Ring, partition: Partition): boolean {
-  const [old, wanted] = ring.replicaSets(partition);
-  return old !== undefined && wanted !== undefined && !sameReplicas(old, wanted);
-}
-
 /** `members` with the missing ones on their way out. */
 export function withoutMissing(
   members: readonly Member[],
@@ -130,11 +121,11 @@ function settledOrUnderWay({ assignment, next }: Ring): Assignment {
 }
 
 function moves(before: Ring, after: Ring): boolean {
-  if (!sameMembers(before, after)) return true;
+  if (!haveSameStanding(before, after)) return true;
   return after.assignment.some((_, number) => inTransition(after, number as Partition));
 }
 
-function sameMembers(a: Ring, b: Ring): boolean {
+function haveSameStanding(a: Ring, b: Ring): boolean {
   const of = ({ members }: Ring): string =>
     members.map(({ id, leaving }) => `${id} ${leaving}`).join();
   return of(a) === of(b);
@@ -155,7 +146,7 @@ function isSameRing(before: Ring, after: Ring): boolean {
     before.replicationFactor === after.replicationFactor &&
     before.graceMs === after.graceMs &&
     before.lastSurvivor === after.lastSurvivor &&
-    JSON.stringify(before.members) === JSON.stringify(after.members)
+    sameMembers(before.members, after.members)
   );
 }
 

@@ -4,7 +4,7 @@
  *     format 1 | epoch 6 | lineage 8 | cluster id 16 | hash seed 8 | replication factor 1
  *     | last survivor 1 | joint 1 | log2 of the partition count 1 | grace period 4, milliseconds
  *     | cluster name (length 1, text)
- *     | member count 2, (id 8, weight 2, leaving 1, name, address, zone: each length 1, text)...
+ *     | member count 2, (id 8, weight 2, standing 1, name, address, zone: each length 1, text)...
  *     | for each partition: replica count 1, (place in the list of members 2)...
  *     | if joint: the same for the next assignment, recovering count 2, (partition 2)... | checksum 8
  *
@@ -23,6 +23,8 @@ import { flawOf, type LastSurvivor, MAX_MEMBERS, type RingParts } from './ring-p
 const FORMAT = 2;
 const CHECKSUM_BYTES = 8;
 const FIXED_BYTES = 47;
+/** In the standing of a member, beside how it leaves. */
+const JOINING = 128;
 const MAX_LOG2_PARTITIONS = 16;
 const LAST_SURVIVOR: readonly LastSurvivor[] = ['use', 'wait'];
 
@@ -69,11 +71,11 @@ function encodeFixed(ring: Ring): Buffer {
   return fixed;
 }
 
-function encodeMember({ id, weight, leaving, name, address, zone }: Member): Buffer {
+function encodeMember({ id, weight, joining, leaving, name, address, zone }: Member): Buffer {
   const idBytes = Buffer.from(id, 'hex');
-  const leavingByte = Buffer.from([LEAVING.indexOf(leaving)]);
+  const standing = Buffer.from([LEAVING.indexOf(leaving) + (joining ? JOINING : 0)]);
   const texts = [text8(name), text8(address), text8(zone)];
-  return Buffer.concat([idBytes, uint16(weight), leavingByte, ...texts]);
+  return Buffer.concat([idBytes, uint16(weight), standing, ...texts]);
 }
 
 function encodeAssignment(assignment: Assignment, places: ReadonlyMap<NodeId, number>): Buffer {
@@ -129,10 +131,12 @@ function readMembers(reader: Reader): readonly Member[] {
   for (let left = Math.min(reader.uint(2), MAX_MEMBERS); left > 0 && !reader.isPastEnd; left--) {
     const id = reader.hex(8) as NodeId;
     const weight = reader.uint(2);
-    const leaving = LEAVING[reader.uint(1)] ?? ('' as never); // neither: found by `flawOf`
+    const standing = reader.uint(1);
+    const joining = standing >= JOINING;
+    const leaving = LEAVING[standing % JOINING] ?? ('' as never); // none: found by `flawOf`
     const name = reader.text();
     const address = reader.text() as Address;
-    members.push({ id, name, address, zone: reader.text(), weight, leaving });
+    members.push({ id, name, address, zone: reader.text(), weight, joining, leaving });
   }
   return members;
 }

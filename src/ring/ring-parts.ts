@@ -64,10 +64,10 @@ export function flawOf(parts: RingParts): string | undefined {
     return 'a replication factor out of range';
   if (!isWhole(graceMs, 1, MAX_GRACE_MS)) return 'a grace period out of range';
   if (!isPartitionCount(partitionCount)) return 'a partition count that is no power of two';
-  return flawOfMembers(parts.members) ?? flawOfAssignments(parts) ?? flawOfRecovering(parts);
+  return flawOfMembers(parts) ?? flawOfAssignments(parts) ?? flawOfRecovering(parts);
 }
 
-function flawOfMembers(members: readonly Member[]): string | undefined {
+function flawOfMembers({ members, next }: RingParts): string | undefined {
   if (!isWhole(members.length, 1, MAX_MEMBERS)) return 'too few or too many members';
   let before = '';
   for (const { id, name, address, zone, weight, leaving } of members) {
@@ -79,6 +79,8 @@ function flawOfMembers(members: readonly Member[]): string | undefined {
     if (!LEAVING.includes(leaving)) return 'a member that neither stays nor leaves';
     before = id;
   }
+  if (members.every(({ joining }) => joining)) return 'nobody who has a vote';
+  if (next === undefined && members.some(({ joining }) => joining)) return 'a newcomer at rest';
   return undefined;
 }
 

@@ -93,6 +93,11 @@ export class Ring {
     return this.replicasOf(partition).includes(node);
   }
 
+  /** Who decides the next ring: everyone who was there before the transition under way. */
+  get voters(): readonly Member[] {
+    return this.members.filter(({ joining }) => !joining);
+  }
+
   member(id: NodeId): Member | undefined {
     return this.#membersById.get(id);
   }

@@ -3,7 +3,7 @@
  * into a transition, to another goal on the way (a fold), to its end, and other settings at rest.
  */
 import type { Partition } from '../ids.ts';
-import type { Member } from './member.ts';
+import { type Member, sameMembers } from './member.ts';
 import { sameReplicas } from './replica-set.ts';
 import type { Ring } from './ring.ts';
 
@@ -30,6 +30,9 @@ function flawOfJoint(before: Ring, after: Ring): string | undefined {
   for (const { id } of before.members) {
     if (after.member(id) === undefined) return 'a member dropped before the end of the transition';
   }
+  for (const { id, joining } of after.members) {
+    if (joining !== (before.member(id)?.joining ?? true)) return 'a vote given or taken on the way';
+  }
   if (!before.recovering.every((partition) => after.recovering.includes(partition)))
     return 'a recovery forgotten';
   for (const [number, old] of before.assignment.entries()) {
@@ -45,8 +48,10 @@ function flawOfJoint(before: Ring, after: Ring): string | undefined {
 }
 
 function flawOfEnd(before: Ring, after: Ring): string | undefined {
-  const staying = before.members.filter((member) => !leaves(member));
-  if (JSON.stringify(staying) !== JSON.stringify(after.members)) return 'other members than stay';
+  const staying = before.members
+    .filter((member) => !leaves(member))
+    .map((member) => ({ ...member, joining: false }));
+  if (!sameMembers(staying, after.members)) return 'other members than stay';
   if (JSON.stringify(before.next) !== JSON.stringify(after.assignment))
     return 'other replicas than were wanted';
   return undefined;

@@ -141,12 +141,16 @@ export function outcomeOf(wire: readonly unknown[], type: RequestType): Outcome 
   throw new FrameRefusedError(`an answer to ${type} of no known kind`);
 }
 
+/** A node id, or a line of news. */
+const LISTED_WEIGHT = 64;
+
 /** About how many bytes a request takes on the wire, without encoding it. */
 export function weightOf(request: Request): number {
   let weight = 64;
   for (const value of Object.values(request)) {
     if (value instanceof Uint8Array) weight += value.length;
     else if (typeof value === 'string') weight += value.length * 3;
+    else if (Array.isArray(value)) weight += value.length * LISTED_WEIGHT;
   }
   return weight;
 }

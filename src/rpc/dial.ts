@@ -42,6 +42,19 @@ export function dial(
   return { closed, cancel: end };
 }
 
+/**
+ * Whether the machine is there and says that no process listens: at every address of the name. A machine
+ * that is gone, or behind a filter, says nothing.
+ */
+export function isConnectionRefused(dialled: Duplex | Error): boolean {
+  return dialled instanceof Error && isRefusal(dialled.cause);
+}
+
+function isRefusal(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(isRefusal);
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+}
+
 /** Why nobody could be reached, for people. */
 function sentenceOf(error: Error & { readonly code?: string }): string {
   if (error.message === 'bad upgrade')

@@ -2,7 +2,7 @@
  * The fields of messages: what each may hold when it comes from a peer. A field takes what was decoded
  * and gives back the value of its type, or refuses the frame. On the wire `undefined` is nil.
  */
-import type { Address, Epoch, Key, NodeId } from '../ids.ts';
+import type { Address, Epoch, Key, NodeId, Partition } from '../ids.ts';
 import { isVersion, type Version } from '../version/version.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 
@@ -12,8 +12,9 @@ export type Field<Value> = (raw: unknown, name: string) => Value;
 const MAX_KEY_BYTES = 1024;
 /** Names, addresses and other words for people. */
 const MAX_TEXT_LENGTH = 255;
-/** Nodes or addresses in one message. */
-const MAX_LISTED = 1024;
+const MAX_SENTENCE_LENGTH = 1_024;
+/** Nodes, addresses or records in one message. */
+export const MAX_LISTED = 1024;
 
 const NODE_ID = /^[0-9a-f]{16}$/;
 const ADDRESS = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})$/;
@@ -37,6 +38,10 @@ export const epoch: Field<Epoch> = (raw, name) => wholeNumber(1, 2 ** 32 - 1)(ra
 
 /** 0 where no ring is held. */
 export const epochOrZero: Field<Epoch | 0> = (raw, name) => (raw === 0 ? raw : epoch(raw, name));
+
+/** Whether the ring has as many is for its receiver to say. */
+export const partition: Field<Partition> = (raw, name) =>
+  wholeNumber(0, 65_535)(raw, name) as Partition;
 
 /** Its text is well-formed already: the guard looked at the bytes. */
 export const key: Field<Key> = (raw, name) => {
@@ -73,6 +78,12 @@ export const text: Field<string> = (raw, name) => {
   return refuse(name, `text of at most ${MAX_TEXT_LENGTH} characters`);
 };
 
+/** For people, too. */
+export const sentence: Field<string> = (raw, name) => {
+  if (typeof raw === 'string' && raw.length <= MAX_SENTENCE_LENGTH) return raw;
+  return refuse(name, `text of at most ${MAX_SENTENCE_LENGTH} characters`);
+};
+
 export function textLike(pattern: RegExp, what: string): Field<string> {
   return (raw, name) => {
     if (typeof raw === 'string' && pattern.test(raw)) return raw;
@@ -102,10 +113,10 @@ export function oneOf<const Word extends string>(words: readonly Word[]): Field<
   };
 }
 
-export function listOf<Value>(field: Field<Value>): Field<readonly Value[]> {
+export function listOf<Value>(field: Field<Value>, most = MAX_LISTED): Field<readonly Value[]> {
   return (raw, name) => {
-    if (Array.isArray(raw) && raw.length <= MAX_LISTED) return raw.map((each) => field(each, name));
-    return refuse(name, `a list of at most ${MAX_LISTED}`);
+    if (Array.isArray(raw) && raw.length <= most) return raw.map((each) => field(each, name));
+    return refuse(name, `a list of at most ${most}`);
   };
 }
 

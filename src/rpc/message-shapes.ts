@@ -3,9 +3,13 @@
  * types of `messages.ts`; a message or a field that is missing here does not compile. Numbers are
  * never given out twice, and a change of fields takes a new protocol version (`handshake.ts`).
  */
+import { invariant } from '../invariant.ts';
 import { isBallot } from '../paxos/ballot.ts';
+import { LAST_INCARNATION } from '../swim/news.ts';
 import {
+  address,
   bytes,
+  bytesOf,
   epoch,
   epochOrZero,
   type Field,
@@ -16,12 +20,14 @@ import {
   nodeId,
   oneOf,
   optional,
+  partition,
+  sentence,
   text,
   version,
   wholeNumber,
 } from './field.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
-import type { RefusalReason, Replies, RequestOf, RequestType } from './messages.ts';
+import type { NewsLine, RefusalReason, Replies, RequestOf, RequestType } from './messages.ts';
 
 type FieldsOf<Message> = {
   readonly [Name in Exclude<keyof Message, 'type'>]: Field<Message[Name]>;
@@ -40,13 +46,51 @@ const ballot: Field<string> = (raw, name) => {
   throw new FrameRefusedError(`${name} is not a ballot`);
 };
 
+const level = oneOf(['one', 'quorum']);
+
 const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
+/** More than a node sends with one message. */
+const MOST_GOSSIP = 64;
+/** More than a ring has members. */
+const MOST_MEMBERS = 2_048;
+
+const memberState = oneOf(['alive', 'suspect', 'dead', 'left']);
+const memberIncarnation = wholeNumber(1, LAST_INCARNATION);
+const accuser = optional(nodeId);
+
+const newsLine: Field<NewsLine> = (raw, name) => {
+  if (!Array.isArray(raw) || raw.length !== 4) {
+    throw new FrameRefusedError(`${name} is not a list of news`);
+  }
+  const [node, state, incarnation, by] = raw as readonly unknown[];
+  return [
+    nodeId(node, name),
+    memberState(state, name),
+    memberIncarnation(incarnation, name),
+    accuser(by, name),
+  ];
+};
+
+const gossip = listOf(newsLine, MOST_GOSSIP);
+const members = listOf(newsLine, MOST_MEMBERS);
+
+/** 1 was a ping that carried no news. */
 const SHAPES: Shapes = {
-  'membership.ping': {
-    code: 1,
-    request: { epoch: epochOrZero },
-    reply: { epoch: epochOrZero, wallMs: milliseconds, hybridMs: milliseconds },
+  'swim.ping': {
+    code: 8,
+    request: { epoch: epochOrZero, gossip },
+    reply: { epoch: epochOrZero, wallMs: milliseconds, hybridMs: milliseconds, gossip },
+  },
+  'swim.ping-req': {
+    code: 9,
+    request: { target: nodeId, gossip },
+    reply: { outcome: oneOf(['answered', 'refused', 'silent']), gossip },
+  },
+  'swim.sync': {
+    code: 10,
+    request: { members },
+    reply: { members },
   },
   'membership.ring': {
     code: 2,
@@ -66,14 +110,17 @@ const SHAPES: Shapes = {
       founders: listOf(text),
       clusterName: text,
       replicationFactor: wholeNumber(1, 255),
+      replicationFactorGiven: flag,
       partitionCount: wholeNumber(1, 65_536),
+      graceMs: wholeNumber(1, 86_400_000),
+      lastSurvivor: oneOf(['use', 'wait']),
       epoch: epochOrZero,
     },
   },
   'member.status': {
     code: 4,
     request: {},
-    reply: { keys: count, epoch: epochOrZero, ready: flag },
+    reply: { keys: count, epoch: epochOrZero, ready: flag, toPull: count, pulled: count },
   },
   'ring.prepare': {
     code: 5,
@@ -95,9 +142,27 @@ const SHAPES: Shapes = {
     request: { ring: bytes },
     reply: {},
   },
+  'ring.consent': {
+    code: 11,
+    request: { epoch, missing: listOf(nodeId), to: oneOf(['replacement', 'survivors']) },
+    reply: { agrees: flag },
+  },
+  'membership.join': {
+    code: 12,
+    request: {
+      node: nodeId,
+      name: text,
+      address,
+      zone: text,
+      weight: wholeNumber(1, 65_535),
+      clusterName: text,
+      replicationFactor: optional(wholeNumber(1, 255)),
+    },
+    reply: { state: oneOf(['member', 'later', 'never']), why: sentence },
+  },
   'replica.version': {
     code: 16,
-    request: { epoch, key },
+    request: { epoch, key, level },
     reply: {
       version: optional(version),
       tombstone: flag,
@@ -106,12 +171,12 @@ const SHAPES: Shapes = {
   },
   'replica.read': {
     code: 17,
-    request: { epoch, key },
+    request: { epoch, key, level },
     reply: { record: optional(bytes) },
   },
   'replica.write': {
     code: 18,
-    request: { epoch, record: bytes },
+    request: { epoch, record: bytes, level },
     reply: { version },
   },
   'replica.repair': {
@@ -123,6 +188,16 @@ const SHAPES: Shapes = {
     code: 20,
     request: { epoch, key, record: optional(bytes), sources: listOf(nodeId) },
     reply: {},
+  },
+  'transfer.digests': {
+    code: 32,
+    request: { epoch, partition },
+    reply: { digests: bytes },
+  },
+  'transfer.records': {
+    code: 33,
+    request: { epoch, partition, leaves: bytesOf(32), after: optional(key) },
+    reply: { records: listOf(bytes), next: optional(key) },
   },
 };
 
@@ -190,6 +265,7 @@ const TYPES: readonly MessageType[] = (Object.keys(SHAPES) as RequestType[]).map
 
 const BY_NAME = new Map(TYPES.map((each) => [each.type, each]));
 const BY_CODE = new Map<unknown, MessageType>(TYPES.map((each) => [each.code, each]));
+invariant(BY_CODE.size === TYPES.length, 'a number of its own for each message');
 const REASONS = new Map<unknown, RefusalReason>(
   Object.entries(REFUSAL_REASONS).map(([reason, code]) => [code, reason as RefusalReason]),
 );

@@ -2,16 +2,47 @@
  * Every message one node sends another. `type` reads `<room>.<verb>`; who receives it is in brackets.
  * What comes from a peer is checked field by field before anyone sees it (`message-shapes.ts`).
  */
-import type { Epoch, Key, NodeId } from '../ids.ts';
+import type { Address, Epoch, Key, NodeId, Partition } from '../ids.ts';
+import type { MemberState } from '../swim/news.ts';
+import type { PingOutcome } from '../swim/probe.ts';
 import type { Version } from '../version/version.ts';
+
+/** What its sender believes of a member; the last word is who suspects it, of a suspicion only. */
+export type NewsLine = readonly [
+  node: NodeId,
+  state: MemberState,
+  incarnation: number,
+  by: NodeId | undefined,
+];
+
+/**
+ * Whether this replica's answer may decide alone (`one`), or counts with others (`quorum`: levels
+ * `quorum` and `all`, repair, healing).
+ */
+export type RequestLevel = 'one' | 'quorum';
 
 export type Request =
   /** [replica] What do you hold of this key? Phase 1 of a write, or a read that needs no value. */
-  | { readonly type: 'replica.version'; readonly epoch: Epoch; readonly key: Key }
+  | {
+      readonly type: 'replica.version';
+      readonly epoch: Epoch;
+      readonly key: Key;
+      readonly level: RequestLevel;
+    }
   /** [replica] The record you hold of this key. */
-  | { readonly type: 'replica.read'; readonly epoch: Epoch; readonly key: Key }
+  | {
+      readonly type: 'replica.read';
+      readonly epoch: Epoch;
+      readonly key: Key;
+      readonly level: RequestLevel;
+    }
   /** [replica] Phase 2 of a client's write: apply this record and sync it. May be refused. */
-  | { readonly type: 'replica.write'; readonly epoch: Epoch; readonly record: Uint8Array }
+  | {
+      readonly type: 'replica.write';
+      readonly epoch: Epoch;
+      readonly record: Uint8Array;
+      readonly level: RequestLevel;
+    }
   /** [replica] Write-back and read repair: another replica holds this record already. */
   | { readonly type: 'replica.repair'; readonly epoch: Epoch; readonly record: Uint8Array }
   /**
@@ -25,8 +56,31 @@ export type Request =
       readonly record: Uint8Array | undefined;
       readonly sources: readonly NodeId[];
     }
-  /** [member] Are you there, and what time is it at your place? */
-  | { readonly type: 'membership.ping'; readonly epoch: Epoch | 0 }
+  /** [source] What do you hold of this partition? Not before all changes of older epochs are over. */
+  | { readonly type: 'transfer.digests'; readonly epoch: Epoch; readonly partition: Partition }
+  /** [source] Your records of some leaves of this partition, behind the key `after`; a page of them. */
+  | {
+      readonly type: 'transfer.records';
+      readonly epoch: Epoch;
+      readonly partition: Partition;
+      /** One bit for each leaf (`merkle/leaf-set.ts`). */
+      readonly leaves: Uint8Array;
+      readonly after: Key | undefined;
+    }
+  /** [member] Are you there, and what time is it at your place? News of members travels along. */
+  | {
+      readonly type: 'swim.ping';
+      readonly epoch: Epoch | 0;
+      readonly gossip: readonly NewsLine[];
+    }
+  /** [member] I get no answer from `target`: do you? */
+  | {
+      readonly type: 'swim.ping-req';
+      readonly target: NodeId;
+      readonly gossip: readonly NewsLine[];
+    }
+  /** [member] Everything that I believe of members; now you. */
+  | { readonly type: 'swim.sync'; readonly members: readonly NewsLine[] }
   /** [member] The decided ring that you hold. */
   | { readonly type: 'membership.ring' }
   /** [member] Who are you, and with whom would you form a cluster? Asked of addresses. */
@@ -39,6 +93,29 @@ export type Request =
       readonly epoch: Epoch;
       readonly ballot: string;
       readonly ring: Uint8Array;
+    }
+  /**
+   * [member] Do you agree that these members are gone: dead for a grace period, to be replaced; or silent
+   * for three, so that what survives may go on? The second is a promise not to answer their probes until
+   * the next epoch is decided.
+   */
+  | {
+      readonly type: 'ring.consent';
+      readonly epoch: Epoch;
+      readonly missing: readonly NodeId[];
+      readonly to: 'replacement' | 'survivors';
+    }
+  /** [member] Take me in. */
+  | {
+      readonly type: 'membership.join';
+      readonly node: NodeId;
+      readonly name: string;
+      readonly address: Address;
+      readonly zone: string;
+      readonly weight: number;
+      readonly clusterName: string;
+      /** Absent: whatever the cluster has. */
+      readonly replicationFactor: number | undefined;
     }
   /** [member] This ring was decided. */
   | { readonly type: 'ring.decided'; readonly ring: Uint8Array }
@@ -66,12 +143,26 @@ export interface Replies {
   readonly 'replica.write': { readonly version: Version };
   readonly 'replica.repair': { readonly version: Version };
   readonly 'replica.heal': Record<never, never>;
-  readonly 'membership.ping': {
+  readonly 'transfer.digests': { readonly digests: Uint8Array };
+  readonly 'transfer.records': {
+    /** May be none, where many were passed over. */
+    readonly records: readonly Uint8Array[];
+    /** Behind which key the next page begins; absent: this was the last one. */
+    readonly next: Key | undefined;
+  };
+  readonly 'swim.ping': {
     readonly epoch: Epoch | 0;
     readonly wallMs: number;
     /** Of its hybrid clock: never goes back, so it stays ahead when the wall clock is set back. */
     readonly hybridMs: number;
+    readonly gossip: readonly NewsLine[];
   };
+  /** What the ping of the one that was asked came to. */
+  readonly 'swim.ping-req': {
+    readonly outcome: PingOutcome;
+    readonly gossip: readonly NewsLine[];
+  };
+  readonly 'swim.sync': { readonly members: readonly NewsLine[] };
   readonly 'membership.ring': { readonly ring: Uint8Array | undefined };
   readonly 'membership.introduce': {
     readonly node: NodeId;
@@ -85,7 +176,11 @@ export interface Replies {
     readonly founders: readonly string[];
     readonly clusterName: string;
     readonly replicationFactor: number;
+    /** Whether somebody asked for that factor. */
+    readonly replicationFactorGiven: boolean;
     readonly partitionCount: number;
+    readonly graceMs: number;
+    readonly lastSurvivor: 'use' | 'wait';
     /** Epoch of the decided ring it holds; 0 when it has none and no data. */
     readonly epoch: Epoch | 0;
   };
@@ -98,10 +193,20 @@ export interface Replies {
   };
   readonly 'ring.accept': { readonly accepted: boolean; readonly ballot: string };
   readonly 'ring.decided': Record<never, never>;
+  readonly 'ring.consent': { readonly agrees: boolean };
+  readonly 'membership.join': {
+    /** `member`: the ring lists you. `later`: ask again. `never`: not as you were started. */
+    readonly state: 'member' | 'later' | 'never';
+    /** For people. */
+    readonly why: string;
+  };
   readonly 'member.status': {
     readonly keys: number;
     readonly epoch: Epoch | 0;
     readonly ready: boolean;
+    /** Partitions that it has to pull in this epoch, and those of them that it has pulled. */
+    readonly toPull: number;
+    readonly pulled: number;
   };
 }
 

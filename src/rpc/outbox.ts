@@ -1,13 +1,14 @@
 import type { TrafficClass } from './transport.ts';
 
 /**
- * How much of a bound each class may fill, all classes counted together: repair is shed first, and
- * what keeps the cluster together last.
+ * How much of a bound each class may fill, all classes counted together: transfers are shed first, then
+ * repair, and what keeps the cluster together last.
  */
 export const SHARE: Readonly<Record<TrafficClass, number>> = {
   membership: 1,
   client: 0.9,
   repair: 0.5,
+  transfer: 0.25,
 };
 
 interface Queued {
@@ -15,12 +16,13 @@ interface Queued {
   readonly bytes: number;
 }
 
-/** What waits for being sent: membership first, then clients' requests, then repair. */
+/** What waits for being sent: membership first, then clients' requests, repair, transfers. */
 export class Outbox<Entry extends Queued> {
   readonly #queues: Readonly<Record<TrafficClass, Set<Entry>>> = {
     membership: new Set(),
     client: new Set(),
     repair: new Set(),
+    transfer: new Set(),
   };
   #bytes = 0;
 
@@ -29,8 +31,8 @@ export class Outbox<Entry extends Queued> {
   }
 
   get size(): number {
-    const { membership, client, repair } = this.#queues;
-    return membership.size + client.size + repair.size;
+    const { membership, client, repair, transfer } = this.#queues;
+    return membership.size + client.size + repair.size + transfer.size;
   }
 
   add(entry: Entry): void {
@@ -47,5 +49,6 @@ export class Outbox<Entry extends Queued> {
     yield* this.#queues.membership;
     yield* this.#queues.client;
     yield* this.#queues.repair;
+    yield* this.#queues.transfer;
   }
 }

@@ -10,7 +10,7 @@ import type { Cancellable, Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import { encodeRequest, outcomeOf, replyIdOf } from './codec.ts';
 import type { DeadlineWheel, Expiring } from './deadline-wheel.ts';
-import type { Dialling } from './dial.ts';
+import { type Dialling, isConnectionRefused } from './dial.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 import type { Conversation, PeerCard } from './handshake.ts';
 import { explain } from './handshake-refusal.ts';
@@ -26,9 +26,18 @@ export type CallResult =
   | { readonly ok: false; readonly failure: 'refused'; readonly refusal: Refusal }
   | {
       readonly ok: false;
-      readonly failure: 'unreachable' | 'timeout' | 'lost' | 'failed';
+      readonly failure: 'unreachable';
+      readonly reason: string;
+      /** The address itself refused the connection. */
+      readonly nobodyListens?: true;
+    }
+  | {
+      readonly ok: false;
+      readonly failure: 'timeout' | 'lost' | 'failed';
       readonly reason: string;
     };
+
+type Unreachable = Extract<CallResult, { readonly failure: 'unreachable' }>;
 
 /** One call: made by the transport, moved along by its link, settled once. */
 export interface LinkCall extends Expiring {
@@ -85,6 +94,8 @@ export class OutgoingLink {
   /** Attempts that failed since the last answer. */
   #failures = 0;
   #lastFailure = '';
+  /** The last attempt was refused by the address itself. */
+  #nobodyListens = false;
   /** A call came while there was no connection. */
   #wanted = false;
   /** Ids go on from one connection to the next, so that none means two calls. */
@@ -128,7 +139,7 @@ export class OutgoingLink {
     this.#wanted = true;
     if (this.#state.is !== 'open' && this.#failures > 0) {
       // Waiting for another attempt would cost the caller its whole timeout for a node that is gone.
-      call.settle({ ok: false, failure: 'unreachable', reason: this.#lastFailure });
+      call.settle(this.#unreachable());
       return;
     }
     if (!this.#hasRoomFor(call)) {
@@ -172,7 +183,7 @@ export class OutgoingLink {
   close(): void {
     const state = this.#state;
     this.#state = { is: 'closed' };
-    this.#settleAll('this node is closing');
+    this.#settleAll({ ok: false, failure: 'unreachable', reason: 'this node is closing' });
     if (state.is === 'dialling') state.dialling.cancel();
     if (state.is === 'resting') state.timer.cancel();
     if (state.is === 'shaking_hands' || state.is === 'open') {
@@ -198,7 +209,10 @@ export class OutgoingLink {
     const dialling = dial(address, (dialled) => {
       if (this.#state.is === 'closed') {
         if (!(dialled instanceof Error)) dialled.destroy();
-      } else if (dialled instanceof Error) this.#fail({ why: 'closed', reason: dialled.message });
+        return;
+      }
+      this.#nobodyListens = isConnectionRefused(dialled);
+      if (dialled instanceof Error) this.#fail({ why: 'closed', reason: dialled.message });
       else this.#shakeHands(dialled);
     });
     this.#state = { is: 'dialling', dialling };
@@ -317,7 +331,7 @@ export class OutgoingLink {
     }
     onEnd(end);
     if (!wasOpen) onUnreached();
-    this.#settleAll(this.#lastFailure);
+    this.#settleAll(this.#unreachable());
     if (this.#state.is === 'idle') this.#options.onIdle(this);
   }
 
@@ -330,19 +344,25 @@ export class OutgoingLink {
     }
   }
 
+  /** Nothing was sent, for want of a connection. */
+  #unreachable(): Unreachable {
+    const result = { ok: false, failure: 'unreachable', reason: this.#lastFailure } as const;
+    return this.#nobodyListens ? { ...result, nobodyListens: true } : result;
+  }
+
   /** What was sent is lost; what was not is `unreachable`. */
-  #settleAll(reason: string): void {
+  #settleAll(unreachable: Unreachable): void {
     const sent = [...this.#sent.values()];
     const waiting = [...this.#waiting];
     this.#sent.clear();
     for (const call of waiting) this.#waiting.delete(call);
     for (const call of sent) {
       this.#options.wheel.delete(call);
-      call.settle({ ok: false, failure: 'lost', reason });
+      call.settle({ ok: false, failure: 'lost', reason: unreachable.reason });
     }
     for (const call of waiting) {
       this.#options.wheel.delete(call);
-      call.settle({ ok: false, failure: 'unreachable', reason });
+      call.settle(unreachable);
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Address, NodeId } from '../ids.ts';
 import type { Handlers, Refusal, ReplyOf, RequestOf, RequestType } from './messages.ts';
 
 /** Order in which queued messages leave, and who is shed first: the last one. */
-export type TrafficClass = 'membership' | 'client' | 'repair';
+export type TrafficClass = 'membership' | 'client' | 'repair' | 'transfer';
 
 export interface CallOptions {
   /** How long an answer is of use; travels with the request. */
@@ -27,7 +27,14 @@ export type Answer<Reply> =
   | {
       readonly ok: false;
       readonly from: NodeId;
-      readonly failure: 'unreachable' | 'timeout' | 'lost' | 'failed';
+      readonly failure: 'unreachable';
+      /** The address itself refused the connection: no process listens there. Absent: who knows. */
+      readonly nobodyListens?: true;
+    }
+  | {
+      readonly ok: false;
+      readonly from: NodeId;
+      readonly failure: 'timeout' | 'lost' | 'failed';
     };
 
 /** An answer from whoever lives at an address; who that is is only known when it answered. */

@@ -339,7 +339,9 @@ function answerOf<Reply>(to: NodeId, result: CallResult): Answer<Reply> {
   if (result.failure === 'refused') {
     return { ok: false, from: to, failure: 'refused', refusal: result.refusal };
   }
-  return { ok: false, from: to, failure: result.failure };
+  const { failure } = result;
+  if (failure !== 'unreachable') return { ok: false, from: to, failure };
+  return { ok: false, from: to, failure, ...(result.nobodyListens && { nobodyListens: true }) };
 }
 
 function addressAnswerOf<Reply>(result: CallResult): AddressAnswer<Reply> {

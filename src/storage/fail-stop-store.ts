@@ -17,11 +17,11 @@ import {
  */
 export class FailStopStore implements Store {
   readonly #store: Store;
-  readonly #supervisor: Supervisor;
+  readonly #supervisor: Pick<Supervisor, 'fail'>;
   #failed = false;
   #closed = false;
 
-  constructor(store: Store, supervisor: Supervisor) {
+  constructor(store: Store, supervisor: Pick<Supervisor, 'fail'>) {
     this.#store = store;
     this.#supervisor = supervisor;
   }

@@ -18,6 +18,11 @@ export function keepOwn(name: OwnName, value: unknown): Change {
   return { type: 'put', key: ownKey(name), value: sealJson(value) };
 }
 
+/** The change after which nothing is kept under `name`. */
+export function dropOwn(name: OwnName): Change {
+  return { type: 'delete', key: ownKey(name) };
+}
+
 /** What is kept under `name`; `undefined` when nothing is. @throws StartupError when it is damaged. */
 export async function readOwn(store: Store, name: OwnName): Promise<unknown> {
   const bytes = await store.get(ownKey(name));

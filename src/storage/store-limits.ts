@@ -5,7 +5,7 @@
 import { invariant } from '../invariant.ts';
 import { type Change, type KeyRange, MAX_STORE_KEY_BYTES } from './store.ts';
 
-/** Keys that begin with this byte belong to the adapter (who owns the store). Users' begin with 0x00 or 0x01. */
+/** Keys that begin with this byte belong to the adapter (who owns the store). Users' begin with 0x00 to 0x02. */
 export const RESERVED_FIRST_BYTE = 0xff;
 
 /** The end of all keys that users may have. */

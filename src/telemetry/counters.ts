@@ -1,5 +1,8 @@
 /** What is counted, by name. A name is `<what>_total`; see `docs/operations.md` for the meanings. */
 export type CounterName =
+  | 'aside_records_damaged_total'
+  | 'aside_records_offered_total'
+  | 'aside_records_taken_total'
   | 'client_requests_shed_total'
   | 'peer_frames_refused_total'
   | 'peer_handshakes_refused_total'
@@ -11,6 +14,11 @@ export type CounterName =
   | 'records_conflicting_total'
   | 'read_repairs_total'
   | 'repairs_put_off_total'
+  | 'partitions_pulled_total'
+  | 'surplus_partitions_removed_total'
+  | 'surplus_records_offered_total'
+  | 'transfer_bytes_total'
+  | 'transfer_records_total'
   | 'versions_too_far_ahead_total';
 
 /** Counts that only grow while the node lives. */

@@ -5,7 +5,9 @@ export type GaugeName =
   | 'replica_unsynced_keys'
   | 'replica_writes_served'
   | 'replica_refusals_kept'
-  | 'coordinator_repairs';
+  | 'replica_changes_under_way'
+  | 'coordinator_repairs'
+  | 'transfers_served';
 
 /** The sizes of a node's maps and queues: each has a bound, and what is under way drains to zero. */
 export class Gauges {

@@ -114,10 +114,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'delete-removes-the-record',
     file: 'src/replica/replica.js',
-    original: `{ type: 'put', key: recordKey(partition, key), value: bytes },`,
+    original: `{ type: 'put', key: this.#places.at(partition, key), value: bytes },`,
     replacement: `record.tombstone
-                ? { type: 'delete', key: recordKey(partition, key) }
-                : { type: 'put', key: recordKey(partition, key), value: bytes },`,
+                ? { type: 'delete', key: this.#places.at(partition, key) }
+                : { type: 'put', key: this.#places.at(partition, key), value: bytes },`,
     wrong: 'a delete leaves no tombstone',
   },
   {
@@ -192,7 +192,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'expired-work-done',
-    file: 'src/coordinator/replica-side.js',
+    file: 'src/membership/epoch-check.js',
     original: 'if (this.#clock.monotonicMs() >= deadlineMs) {',
     replacement: 'if (this.#clock.monotonicMs() < 0) {',
     wrong: 'a replica works for requests whose time is up',

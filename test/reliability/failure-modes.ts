@@ -254,6 +254,51 @@ export const FAILURE_MODES: readonly FailureMode[] = [
     mutants: ['silent-rewrite'],
   },
   {
+    number: '27',
+    words: 'a node that only paused is believed dead',
+    tests: [
+      ['swim/story.test.ts', 'one that pauses for 3 s convicts nobody, and nobody convicts it'],
+      [
+        'simulation/failure-detection.test.ts',
+        'of %i that pauses for 3 s convicts nobody, and nobody it',
+      ],
+      [
+        'integration/failure-detection.test.ts',
+        'one that hangs for 3 s and goes on is dead for nobody, and nobody for it',
+      ],
+    ],
+    faults: ['pause'],
+  },
+  {
+    number: '28',
+    words: 'one sick node accuses all the others',
+    tests: [
+      ['swim/story.test.ts', 'one that hears little makes none of the others believe another dead'],
+      [
+        'simulation/failure-detection.test.ts',
+        'that hears little makes none of the others believe another dead or suspect',
+      ],
+    ],
+  },
+  {
+    number: '29',
+    words: 'a way that is cut in one direction makes the view of the members flap',
+    tests: [
+      ['swim/story.test.ts', 'a way that is cut in one direction, or both, makes nobody suspect'],
+      ['simulation/failure-detection.test.ts', 'when one way between two nodes is cut'],
+    ],
+    faults: ['one_way_split'],
+  },
+  {
+    number: '30',
+    words: 'nodes that are cut off from each other, and not from the rest, are believed dead',
+    tests: [
+      ['simulation/failure-detection.test.ts', 'when two nodes are cut off from each other'],
+      ['simulation/failure-detection.test.ts', 'when each node has lost another one'],
+    ],
+    faults: ['partial_split'],
+  },
+  {
     number: '42',
     words: 'a write is acknowledged before it is on the disk, and the power goes',
     tests: [

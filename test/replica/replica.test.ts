@@ -3,8 +3,8 @@ import type { Key, Partition } from '../../src/ids.ts';
 import { KeyCounts } from '../../src/replica/key-counts.ts';
 import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
 import { Replica } from '../../src/replica/replica.ts';
-import { recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { RecordPlaces } from '../../src/storage/record-places.ts';
 import {
   type Change,
   type Store,
@@ -17,6 +17,7 @@ import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
 
+const PLACES = new RecordPlaces(1);
 const P = 3 as Partition;
 const K = 'k' as Key;
 /** Deadline of a request that is over: its write has reached whom it could. */
@@ -218,19 +219,19 @@ function tombstone(at: number, key = K): SealedRecord {
 }
 
 async function flip(store: TestStore): Promise<void> {
-  const bytes = Buffer.from((await store.get(recordKey(P, K))) ?? []);
+  const bytes = Buffer.from((await store.get(PLACES.at(P, K))) ?? []);
   bytes.writeUInt8(bytes.readUInt8(30) ^ 1, 30);
-  await store.batch([{ type: 'put', key: recordKey(P, K), value: bytes }]);
+  await store.batch([{ type: 'put', key: PLACES.at(P, K), value: bytes }]);
 }
 
 async function cutOff(store: TestStore): Promise<void> {
-  const bytes = (await store.get(recordKey(P, K))) ?? new Uint8Array();
-  await store.batch([{ type: 'put', key: recordKey(P, K), value: bytes.subarray(0, -1) }]);
+  const bytes = (await store.get(PLACES.at(P, K))) ?? new Uint8Array();
+  await store.batch([{ type: 'put', key: PLACES.at(P, K), value: bytes.subarray(0, -1) }]);
 }
 
 async function misplace(store: TestStore): Promise<void> {
   const bytes = value(9, 'another' as Key).bytes;
-  await store.batch([{ type: 'put', key: recordKey(P, K), value: bytes }]);
+  await store.batch([{ type: 'put', key: PLACES.at(P, K), value: bytes }]);
 }
 
 async function unreadable(store: TestStore): Promise<void> {
@@ -242,7 +243,15 @@ async function newReplica(store = new TestStore()) {
   const counts = await KeyCounts.open(store);
   const lossy = await LossyPartitions.open(store);
   const clock = new HandClock();
-  const replica = new Replica({ store, counts, lossy, counters, log: silentLog, clock });
+  const replica = new Replica({
+    store,
+    places: PLACES,
+    counts,
+    lossy,
+    counters,
+    log: silentLog,
+    clock,
+  });
   return { replica, store, counters, clock };
 }
 

@@ -4,8 +4,8 @@ import { KeyCounts } from '../../src/replica/key-counts.ts';
 import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { Scrub } from '../../src/replica/scrub.ts';
-import { recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { RecordPlaces } from '../../src/storage/record-places.ts';
 import { type Store, StoreFullError, StoreReadError } from '../../src/storage/store.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
@@ -13,6 +13,7 @@ import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
 
+const PLACES = new RecordPlaces(1);
 const P = 3 as Partition;
 const OTHER = 7 as Partition;
 const OVER = 0;
@@ -61,7 +62,7 @@ describe('a scrub', () => {
     const node = await open();
     await node.replica.apply(P, record('a'), OVER);
     const { bytes } = record('b');
-    await node.store.batch([{ type: 'put', key: recordKey(P, 'a' as Key), value: bytes }]);
+    await node.store.batch([{ type: 'put', key: PLACES.at(P, 'a' as Key), value: bytes }]);
     await node.walk();
     expect(node.damaged).toEqual(['a']);
     expect(await node.stateOf(P, 'b')).toBe('damaged');
@@ -114,7 +115,7 @@ describe('a scrub', () => {
     for (let n = 0; n < 10; n++) await node.replica.apply(OTHER, record(`${n}`), OVER);
     // A record that was not counted makes the walk write, which the disk refuses.
     const { bytes } = record('uncounted');
-    await node.store.batch([{ type: 'put', key: recordKey(P, 'uncounted' as Key), value: bytes }]);
+    await node.store.batch([{ type: 'put', key: PLACES.at(P, 'uncounted' as Key), value: bytes }]);
     node.store.full = true;
     await expect(node.scrub.turn()).rejects.toThrow(StoreFullError);
     node.store.full = false;
@@ -183,10 +184,26 @@ async function open(store = new TestStore()) {
   const counts = await KeyCounts.open(store);
   const lossy = await LossyPartitions.open(store);
   const clock = new HandClock();
-  const replica = new Replica({ store, counts, lossy, counters, log: silentLog, clock });
+  const replica = new Replica({
+    store,
+    places: PLACES,
+    counts,
+    lossy,
+    counters,
+    log: silentLog,
+    clock,
+  });
   const damaged: string[] = [];
   const onDamaged = (key: Key): void => void damaged.push(key);
-  const scrub = new Scrub({ store, counts, lossy, counters, log: silentLog, onDamaged });
+  const scrub = new Scrub({
+    store,
+    places: PLACES,
+    counts,
+    lossy,
+    counters,
+    log: silentLog,
+    onDamaged,
+  });
   return {
     store,
     counters,
@@ -202,9 +219,9 @@ async function open(store = new TestStore()) {
       return (await replica.read(partition, key as Key)).state;
     },
     lose: (partition: Partition, key: string) =>
-      store.batch([{ type: 'delete', key: recordKey(partition, key as Key) }]),
+      store.batch([{ type: 'delete', key: PLACES.at(partition, key as Key) }]),
     async damage(partition: Partition, key: string) {
-      const place = recordKey(partition, key as Key);
+      const place = PLACES.at(partition, key as Key);
       const bytes = Buffer.from((await store.get(place)) ?? []);
       bytes.writeUInt8(bytes.readUInt8(30) ^ 1, 30);
       await store.batch([{ type: 'put', key: place, value: bytes }]);

@@ -4,14 +4,13 @@ import type { NodeId, Partition } from '../../src/ids.ts';
 import { inOrderOfId, type Member } from '../../src/ring/member.ts';
 import {
   changedRing,
-  inTransition,
   partitionsShort,
-  pullsNeeded,
   renewedRing,
   settledRing,
   survivorsRing,
   withoutMissing,
 } from '../../src/ring/next-ring.ts';
+import { inTransition, pullsNeeded } from '../../src/ring/pulls.ts';
 import { sameReplicas } from '../../src/ring/replica-set.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { decodeRing, encodeRing } from '../../src/ring/ring-codec.ts';
@@ -23,7 +22,7 @@ const FIVE = ringOf(membersFrom(1, 5), { partitionCount: 32 });
 
 describe('a ring that follows upon another', () => {
   test('is joint when a member comes, until it is settled', () => {
-    const joint = changed(FIVE, { members: [...FIVE.members, member(6)] });
+    const joint = changed(FIVE, { members: [...FIVE.members, newcomer(6)] });
     expect(joint.epoch).toBe(2);
     expect(joint.assignment).toEqual(FIVE.assignment);
     const settled = settledRing(joint);
@@ -43,16 +42,16 @@ describe('a ring that follows upon another', () => {
   });
 
   test('moves as little over a fold as it would have without', () => {
-    const once = changed(FIVE, { members: [...FIVE.members, member(6)] });
-    const twice = changed(once, { members: [...once.members, member(7)] });
+    const once = changed(FIVE, { members: [...FIVE.members, newcomer(6)] });
+    const twice = changed(once, { members: [...once.members, newcomer(7)] });
     expect(twice.assignment).toEqual(FIVE.assignment);
-    const straight = changed(FIVE, { members: [...FIVE.members, member(6), member(7)] });
+    const straight = changed(FIVE, { members: [...FIVE.members, newcomer(6), newcomer(7)] });
     const moved = (ring: Ring): number => movesBetween(ring.assignment, ring.next ?? []);
     expect(moved(twice)).toBe(moved(straight));
   });
 
   test('goes back to where everything lies when a newcomer dies on the way', () => {
-    const joint = changed(FIVE, { members: [...FIVE.members, member(6)] });
+    const joint = changed(FIVE, { members: [...FIVE.members, newcomer(6)] });
     const back = changed(joint, {
       members: withoutMissing(joint.members, new Set([nodeId(6)])),
     });
@@ -112,7 +111,7 @@ describe('a ring of survivors', () => {
   test('keeps what it recovers over later folds, and forgets it at the end', () => {
     const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]));
     if (ring === undefined) throw new Error('no ring');
-    const fold = changed(ring, { members: [...ring.members, member(9)] });
+    const fold = changed(ring, { members: [...ring.members, newcomer(9)] });
     expect(fold.recovering).toEqual(ring.recovering);
     expect(settledRing(fold).recovering).toEqual([]);
     expect(flawOfSuccession(ring, new Ring({ ...fold, recovering: [] }))).toBe(
@@ -122,14 +121,19 @@ describe('a ring of survivors', () => {
 });
 
 describe('an acceptor', () => {
-  const joint = changed(FIVE, { members: [...FIVE.members, member(6)] });
+  const joint = changed(FIVE, { members: [...FIVE.members, newcomer(6)] });
   const other = [nodeId(1), nodeId(2), nodeId(6)];
 
   test.each<[string, Ring, Partial<Ring>]>([
     ['another epoch than the next', FIVE, { epoch: (joint.epoch + 1) as Ring['epoch'] }],
     ['another cluster', FIVE, { hashSeed: 1n }],
     ['another old replica set', FIVE, { assignment: FIVE.assignment.map(() => other) }],
-    ['other members without a transition', FIVE, { next: undefined }],
+    [
+      'other members without a transition',
+      FIVE,
+      { next: undefined, members: [...FIVE.members, member(6)] },
+    ],
+    ['a vote given', FIVE, { members: [...FIVE.members, member(6)] }],
   ])('refuses %s', (flaw, before, change) => {
     expect(flawOfSuccession(before, reckless(joint, change))).toContain(flaw);
   });
@@ -159,7 +163,7 @@ describe('an acceptor', () => {
         let ring = ringOf(membersFrom(1, 3), { partitionCount: 8 });
         let number = 4;
         for (const step of steps) {
-          const after = next(ring, step, () => member(number++));
+          const after = next(ring, step, () => newcomer(number++));
           if (after === undefined) continue;
           expect(flawOfSuccession(ring, after)).toBeUndefined();
           expect(encodeRing(decodeRing(encodeRing(after)) ?? ring)).toEqual(encodeRing(after));
@@ -184,10 +188,10 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ is: fc.constant('factor' as const), n: fc.integer({ min: 1, max: 5 }) }),
 );
 
-function next(ring: Ring, step: Step, newcomer: () => Member): Ring | undefined {
+function next(ring: Ring, step: Step, arrive: () => Member): Ring | undefined {
   switch (step.is) {
     case 'join':
-      return changedRing(ring, { members: inOrderOfId([...ring.members, newcomer()]) });
+      return changedRing(ring, { members: inOrderOfId([...ring.members, arrive()]) });
     case 'settle':
       return ring.next === undefined ? undefined : settledRing(ring);
     case 'factor':
@@ -215,6 +219,11 @@ function changed(ring: Ring, wish: Parameters<typeof changedRing>[1]): Ring {
   const after = changedRing(ring, wish);
   if (after === undefined) throw new Error('nothing would change');
   return after;
+}
+
+/** With no vote yet. */
+function newcomer(number: number): Member {
+  return { ...member(number), joining: true };
 }
 
 /** A ring that is sound in itself, whatever it has to do with the one before. */

@@ -14,6 +14,7 @@ export function member(number: number, zone = 'default', weight = 1): Member {
     address: `node${number}:7400` as Address,
     zone,
     weight,
+    joining: false,
     leaving: 'no',
   };
 }

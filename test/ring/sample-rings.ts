@@ -24,7 +24,8 @@ export function ringOf(
 export function jointRing(ring: Ring, members: readonly Member[]): Ring {
   const { assignment, partitionCount, replicationFactor } = ring;
   const next = assign({ previous: assignment, members, partitionCount, replicationFactor });
-  const both = new Map([...ring.members, ...members].map((one) => [one.id, one]));
+  const newcomers = members.map((one) => ({ ...one, joining: ring.member(one.id) === undefined }));
+  const both = new Map([...newcomers, ...ring.members].map((one) => [one.id, one]));
   const epoch = (ring.epoch + 1) as Epoch;
   return new Ring({ ...ring, epoch, members: [...both.values()], next });
 }

@@ -10,7 +10,13 @@ import {
   weightOf,
 } from '../../src/rpc/codec.ts';
 import { FrameRefusedError } from '../../src/rpc/frame-refused-error.ts';
-import type { RefusalReason, ReplyOf, Request, RequestType } from '../../src/rpc/messages.ts';
+import type {
+  NewsLine,
+  RefusalReason,
+  ReplyOf,
+  Request,
+  RequestType,
+} from '../../src/rpc/messages.ts';
 import { MESSAGE_SAMPLES, MESSAGE_TYPES } from './message-samples.ts';
 
 const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
@@ -133,14 +139,30 @@ describe('the codec', () => {
     }
   });
 
+  test('takes what is known of the members of the largest ring', () => {
+    const line = ['ffffffffffffffff', 'suspect', 2 ** 52 - 1, '00112233aabbccdd'];
+    const members = Array.from({ length: 1_025 }, () => line) as unknown as readonly NewsLine[];
+    const request = { type: 'swim.sync', members } as const;
+    expect(decodeRequest(encodeRequest(1, 1, request)).request).toEqual(request);
+  });
+
   test.each<[RequestType, object]>([
     ['replica.write', { version: '018f3a2b4c5d-0001-0123456789abcdef-0000000' }],
     ['replica.write', { version: '018F3A2B4C5D-0001-0123456789ABCDEF-00000001' }],
     ['replica.version', { tombstone: 1 }],
     ['replica.version', { pressure: 'low' }],
     ['replica.read', { record: 'text' }],
-    ['membership.ping', { wallMs: Number.NaN }],
-    ['membership.ping', { wallMs: Number.POSITIVE_INFINITY }],
+    ['swim.ping', { wallMs: Number.NaN }],
+    ['swim.ping', { wallMs: Number.POSITIVE_INFINITY }],
+    ['swim.ping', { gossip: ['00112233aabbccdd'] }],
+    ['swim.ping', { gossip: [['00112233aabbccdd', 'alive', 1]] }],
+    ['swim.ping', { gossip: [['00112233aabbccdd', 'alive', 0, undefined]] }],
+    ['swim.ping', { gossip: [['00112233aabbccdd', 'alive', 2 ** 52, undefined]] }],
+    ['swim.ping', { gossip: [['00112233aabbccdd', 'faulty', 1, undefined]] }],
+    ['swim.ping', { gossip: [['node1', 'alive', 1, undefined]] }],
+    ['swim.ping', { gossip: [['00112233aabbccdd', 'suspect', 1, 'node1']] }],
+    ['swim.ping', { gossip: Array(65).fill(['00112233aabbccdd', 'alive', 1, undefined]) }],
+    ['swim.ping-req', { outcome: 'dead' }],
     ['membership.introduce', { node: '00112233AABBCCDD' }],
     ['membership.introduce', { node: '00112233aabbccdd0' }],
     ['membership.introduce', { name: 'x'.repeat(256) }],
@@ -190,7 +212,11 @@ function plain(message: object): object {
   return Object.fromEntries(
     Object.entries(message).map(([name, value]) => [
       name,
-      value instanceof Uint8Array ? Buffer.from(value) : value,
+      Array.isArray(value) ? value.map(bufferOf) : bufferOf(value),
     ]),
   );
+}
+
+function bufferOf(value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value) : value;
 }

@@ -10,6 +10,7 @@ import {
   HandshakeRefusedError,
   type HandshakeTerms,
   initiate,
+  PEER_PROTOCOL_VERSION,
   type PeerCard,
   respond,
 } from '../../src/rpc/handshake.ts';
@@ -166,7 +167,7 @@ describe('a handshake', () => {
   test('is refused for another version of the protocol, whatever else the hello says', () => {
     const responder = respond(terms(card()));
     responder.next();
-    const hello = encodeList(['hello', 2, 'fields', 'of', 'the', 'future']);
+    const hello = encodeList(['hello', PEER_PROTOCOL_VERSION + 1, 'fields', 'of', 'the', 'future']);
     expect(refusalOf(() => responder.next(hello)).refusal).toBe('protocol_version');
   });
 
@@ -223,7 +224,7 @@ describe('a handshake', () => {
   test.each([
     ['an empty list', []],
     ['a proof where a hello is due', ['proof', Buffer.alloc(32)]],
-    ['a hello without fields', ['hello', 1]],
+    ['a hello without fields', ['hello', PEER_PROTOCOL_VERSION]],
     ['a node id in capitals', helloWith(3, '00112233AABBCCDD')],
     ['an incarnation of 0', helloWith(4, 0)],
     ['a short nonce', helloWith(5, 'abc')],

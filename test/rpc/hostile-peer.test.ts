@@ -12,7 +12,7 @@ import { RawResponder } from './raw-responder.ts';
 
 const epoch = 7 as Epoch;
 const WRITE: Request = MESSAGE_SAMPLES['replica.write'].requests[0];
-const READ = { type: 'replica.read', epoch, key: KEY } as const;
+const READ = { type: 'replica.read', epoch, key: KEY, level: 'quorum' } as const;
 const CALL = { timeoutMs: 2_000, traffic: 'client' } as const;
 const secret = 'a shared secret!';
 const packr = new Packr({ useRecords: false });

@@ -1,6 +1,6 @@
 /** At least one request and reply of every type; with and without whatever may be absent. */
-import type { Epoch, Incarnation, Key, NodeId } from '../../src/ids.ts';
-import type { ReplyOf, RequestOf, RequestType } from '../../src/rpc/messages.ts';
+import type { Address, Epoch, Incarnation, Key, NodeId, Partition } from '../../src/ids.ts';
+import type { NewsLine, ReplyOf, RequestOf, RequestType } from '../../src/rpc/messages.ts';
 import { formatVersion } from '../../src/version/version.ts';
 
 type Samples = {
@@ -15,8 +15,15 @@ const other = 'ffffffffffffffff' as NodeId;
 const epoch = 7 as Epoch;
 const key = 'müsli/__proto__/🔑' as Key;
 const record = Uint8Array.from({ length: 300 }, (_, index) => index % 256);
+const partition = 0 as Partition;
+const leaves = new Uint8Array(32).fill(0xa5);
 const ring = Uint8Array.from([1, 2, 3]);
 const ballot = '000000000001-00112233aabbccdd';
+const gossip: readonly NewsLine[] = [
+  [node, 'alive', 2 ** 20, undefined],
+  [other, 'suspect', 2 ** 52 - 1, node],
+  [node, 'left', 1, undefined],
+];
 const version = formatVersion({
   physical: 1_767_225_600_000,
   logical: 3,
@@ -26,18 +33,18 @@ const version = formatVersion({
 
 export const MESSAGE_SAMPLES: Samples = {
   'replica.version': {
-    requests: [{ type: 'replica.version', epoch, key }],
+    requests: [{ type: 'replica.version', epoch, key, level: 'one' }],
     replies: [
       { version, tombstone: false, pressure: 'none' },
       { version: undefined, tombstone: true, pressure: 'overloaded' },
     ],
   },
   'replica.read': {
-    requests: [{ type: 'replica.read', epoch, key }],
+    requests: [{ type: 'replica.read', epoch, key, level: 'quorum' }],
     replies: [{ record }, { record: undefined }],
   },
   'replica.write': {
-    requests: [{ type: 'replica.write', epoch, record }],
+    requests: [{ type: 'replica.write', epoch, record, level: 'one' }],
     replies: [{ version }],
   },
   'replica.repair': {
@@ -51,15 +58,40 @@ export const MESSAGE_SAMPLES: Samples = {
     ],
     replies: [{}],
   },
-  'membership.ping': {
+  'transfer.digests': {
+    requests: [{ type: 'transfer.digests', epoch, partition: 65_535 as Partition }],
+    replies: [{ digests: record }],
+  },
+  'transfer.records': {
     requests: [
-      { type: 'membership.ping', epoch: 0 },
-      { type: 'membership.ping', epoch },
+      { type: 'transfer.records', epoch, partition, leaves, after: key },
+      { type: 'transfer.records', epoch, partition, leaves, after: undefined },
     ],
     replies: [
-      { epoch, wallMs: 1_767_225_600_123.456, hybridMs: 1_767_225_600_124 },
-      { epoch: 0, wallMs: 0, hybridMs: 0 },
+      { records: [record, record], next: key },
+      { records: [], next: undefined },
     ],
+  },
+  'swim.ping': {
+    requests: [
+      { type: 'swim.ping', epoch: 0, gossip: [] },
+      { type: 'swim.ping', epoch, gossip },
+    ],
+    replies: [
+      { epoch, wallMs: 1_767_225_600_123.456, hybridMs: 1_767_225_600_124, gossip },
+      { epoch: 0, wallMs: 0, hybridMs: 0, gossip: [] },
+    ],
+  },
+  'swim.ping-req': {
+    requests: [{ type: 'swim.ping-req', target: other, gossip }],
+    replies: [
+      { outcome: 'refused', gossip },
+      { outcome: 'answered', gossip: [] },
+    ],
+  },
+  'swim.sync': {
+    requests: [{ type: 'swim.sync', members: gossip }],
+    replies: [{ members: gossip }, { members: [] }],
   },
   'membership.ring': {
     requests: [{ type: 'membership.ring' }],
@@ -78,7 +110,10 @@ export const MESSAGE_SAMPLES: Samples = {
         founders: ['node1:7400', 'node2:7400'],
         clusterName: 'quorate',
         replicationFactor: 3,
+        replicationFactorGiven: true,
         partitionCount: 256,
+        graceMs: 60_000,
+        lastSurvivor: 'use',
         epoch: 0,
       },
     ],
@@ -98,9 +133,34 @@ export const MESSAGE_SAMPLES: Samples = {
     requests: [{ type: 'ring.decided', ring }],
     replies: [{}],
   },
+  'ring.consent': {
+    requests: [
+      { type: 'ring.consent', epoch, missing: [node, other], to: 'survivors' },
+      { type: 'ring.consent', epoch, missing: [], to: 'replacement' },
+    ],
+    replies: [{ agrees: true }],
+  },
+  'membership.join': {
+    requests: [
+      {
+        type: 'membership.join',
+        node,
+        name: 'node6',
+        address: 'node6:7400' as Address,
+        zone: 'default',
+        weight: 1,
+        clusterName: 'quorate',
+        replicationFactor: undefined,
+      },
+    ],
+    replies: [
+      { state: 'member', why: '' },
+      { state: 'never', why: 'w'.repeat(1_024) },
+    ],
+  },
   'member.status': {
     requests: [{ type: 'member.status' }],
-    replies: [{ keys: 2 ** 40, epoch: 0, ready: false }],
+    replies: [{ keys: 2 ** 40, epoch: 0, ready: false, toPull: 12, pulled: 0 }],
   },
 };
 

@@ -7,7 +7,7 @@ import { MESSAGE_SAMPLES, MESSAGE_TYPES } from './message-samples.ts';
 import { CountingClock, hex, KEY, type Peer, type PeerSettings, startPeer } from './peers.ts';
 
 const epoch = 7 as Epoch;
-const READ = { type: 'replica.read', epoch, key: KEY } as const;
+const READ = { type: 'replica.read', epoch, key: KEY, level: 'quorum' } as const;
 const RING = { type: 'membership.ring' } as const;
 const CLIENT: CallOptions = { timeoutMs: 2_000, traffic: 'client' };
 
@@ -153,7 +153,7 @@ describe('calls', () => {
         },
       },
     );
-    const write = { type: 'replica.write', epoch, record } as const;
+    const write = { type: 'replica.write', epoch, record, level: 'quorum' } as const;
     const answers = await Promise.all([
       a.transport.call(b.nodeId, { ...write, record: Buffer.from('small') }, CLIENT),
       a.transport.call(b.nodeId, write, CLIENT),
@@ -167,7 +167,12 @@ describe('calls', () => {
 
   test('of a message too large for a frame are not sent', async () => {
     const [a, b] = await startTwo({ limits: { maxFrameBytes: 1_000 } });
-    const write = { type: 'replica.write', epoch, record: Buffer.alloc(1_000) } as const;
+    const write = {
+      type: 'replica.write',
+      epoch,
+      record: Buffer.alloc(1_000),
+      level: 'quorum',
+    } as const;
     const answer = await a.transport.call(b.nodeId, write, CLIENT);
     expect(answer).toMatchObject({ ok: false, failure: 'unreachable' });
     expect(await a.transport.call(b.nodeId, READ, CLIENT)).toMatchObject({ ok: true });
@@ -258,6 +263,25 @@ describe('a peer that is not there', () => {
     expect(await a.transport.call(nobody, READ, CLIENT)).toMatchObject({ failure: 'unreachable' });
     a.transport.learnAddress(nobody, await nowhere());
     expect(await a.transport.call(nobody, READ, CLIENT)).toMatchObject({ failure: 'unreachable' });
+  });
+
+  test('is told from one that is only not reached: its address refuses', async () => {
+    const a = await start({ limits: { connectTimeoutMs: 100, handshakeTimeoutMs: 100 } });
+    const [nobody, silent, unknown] = [hex(8), hex(8), hex(8)] as NodeId[] as [
+      NodeId,
+      NodeId,
+      NodeId,
+    ];
+    a.transport.learnAddress(nobody, await nowhere());
+    a.transport.learnAddress(silent, await mute());
+    for (const _attempt of ['dials', 'asks while it rests']) {
+      const refused = { ok: false, from: nobody, failure: 'unreachable', nobodyListens: true };
+      expect(await a.transport.call(nobody, READ, CLIENT)).toEqual(refused);
+      for (const node of [silent, unknown]) {
+        const unreached = { ok: false, from: node, failure: 'unreachable' };
+        expect(await a.transport.call(node, READ, CLIENT)).toEqual(unreached);
+      }
+    }
   });
 
   test('costs the following calls nothing', async () => {
@@ -486,7 +510,12 @@ describe('bounds', () => {
     const a = await start({ limits });
     const nobody = hex(8) as NodeId;
     a.transport.learnAddress(nobody, await mute());
-    const write = { type: 'replica.write', epoch, record: Buffer.alloc(2_000) } as const;
+    const write = {
+      type: 'replica.write',
+      epoch,
+      record: Buffer.alloc(2_000),
+      level: 'quorum',
+    } as const;
     const calls = Array.from({ length: 10 }, () => a.transport.call(nobody, write, CLIENT));
     const failures = (await Promise.all(calls)).map(failureOf);
     expect(failures.filter((failure) => failure === 'unreachable')).toHaveLength(4);
@@ -509,7 +538,7 @@ describe('bounds', () => {
     const limits = { maxSocketBytes: 100_000 };
     const [a, b] = await startTwo({ limits });
     const record = Buffer.alloc(500_000);
-    const write = { type: 'replica.write', epoch, record } as const;
+    const write = { type: 'replica.write', epoch, record, level: 'quorum' } as const;
     const calls = Array.from({ length: 40 }, () => a.transport.call(b.nodeId, write, CLIENT));
     expect((await Promise.all(calls)).every(({ ok }) => ok)).toBe(true);
   });
@@ -587,7 +616,11 @@ function buffers(reply: object): object {
   return Object.fromEntries(
     Object.entries(reply).map(([name, value]) => [
       name,
-      value instanceof Uint8Array ? Buffer.from(value) : value,
+      Array.isArray(value) ? value.map(bufferOf) : bufferOf(value),
     ]),
   );
+}
+
+function bufferOf(value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value) : value;
 }

@@ -206,7 +206,7 @@ describe('the judge of disks', () => {
   test('reads records without the help of the product', () => {
     expect(onDisk(7, 'text')).toEqual({ key: 'k', version: versionAt(7), value: 'text' });
     expect(onDisk(7, undefined)).toEqual({ key: 'k', version: versionAt(7), value: undefined });
-    const elsewhere = recordKey(1 as Partition, 'other' as Key);
+    const elsewhere = recordKey(1, 1 as Partition, 'other' as Key);
     expect(diskRecord(elsewhere, sealed(versionAt(7), 'text'))).toBeUndefined();
   });
 });
@@ -247,7 +247,7 @@ describe('the judge of availability', () => {
 });
 
 const K = 'k' as Key;
-const PLACE = recordKey(1 as Partition, K);
+const PLACE = recordKey(1, 1 as Partition, K);
 
 function sealed(version: Version, text: string | undefined): Uint8Array {
   const value = { value: Buffer.from(text ?? ''), contentType: 'text/plain' };

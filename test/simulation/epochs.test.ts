@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Address, ClusterId, Epoch, Incarnation, NodeId } from '../../src/ids.ts';
+import type { ClusterId, Epoch } from '../../src/ids.ts';
 import { Ring } from '../../src/ring/ring.ts';
-import { decodeRing, encodeRing } from '../../src/ring/ring-codec.ts';
-import type { Transport } from '../../src/rpc/transport.ts';
-import { Life, simulatedClock } from '../simulator/life.ts';
 import { Story } from '../simulator/story.ts';
+import { Teller } from '../simulator/teller.ts';
 
 /** Rings do not change by themselves yet: here somebody tells one node of a newer one. */
 describe('a newer ring that one node knows', () => {
@@ -23,7 +21,8 @@ describe('a newer ring that one node knows', () => {
   });
 
   test('restarts a read, which returns what was written before', async () => {
-    const { story, other } = await twoRings();
+    const { story, other, teller, keepers, newer } = await twoRings();
+    for (const number of keepers.slice(1, 2)) await teller.tell(number, newer);
     expect(await story.get(other, 'k')).toBe('before');
     expect(epochOf(story, other)).toBe(2);
   });
@@ -41,7 +40,7 @@ describe('a newer ring that one node knows', () => {
       { epoch: 3 as Epoch, lineage: 'f'.repeat(16) as Ring['lineage'] },
       { epoch: 1 as Epoch },
     ];
-    for (const change of strange) await tell(story, teller, keeper, newRing(ring, change));
+    for (const change of strange) await teller.tell(keeper, newRing(ring, change));
     expect(epochOf(story, keeper)).toBe(2);
   });
 
@@ -61,43 +60,19 @@ async function twoRings() {
   const { keepers, others } = await story.replicasOf('k');
   const [keeper = 0] = keepers;
   const [other = 0] = others;
-  const teller = outsider(story);
-  const options = { timeoutMs: 1_000, traffic: 'membership' } as const;
-  const address = story.node(1).address;
-  const answer = await story.run(teller.callAddress(address, { type: 'membership.ring' }, options));
-  const ring = answer.ok && answer.reply.ring ? decodeRing(answer.reply.ring) : undefined;
-  if (ring === undefined) throw new Error('node 1 shows no ring');
-  await tell(story, teller, keeper, newRing(ring, { epoch: 2 as Epoch }));
+  const teller = new Teller(story);
+  const ring = await teller.ringOf(1);
+  const newer = newRing(ring, { epoch: 2 as Epoch });
+  await teller.tell(keeper, newer);
   expect(epochOf(story, keeper)).toBe(2);
   expect(epochOf(story, other)).toBe(1);
-  return { story, teller, ring, keeper, other };
+  return { story, teller, ring, newer, keeper, keepers, other };
 }
 
 function newRing(ring: Ring, change: Partial<Ring>): Ring {
   return new Ring({ ...ring, ...change });
 }
 
-async function tell(story: Story, teller: Transport, number: number, ring: Ring): Promise<void> {
-  const request = { type: 'ring.decided', ring: encodeRing(ring) } as const;
-  const options = { timeoutMs: 1_000, traffic: 'membership' } as const;
-  await story.run(teller.callAddress(story.node(number).address, request, options));
-}
-
 function epochOf(story: Story, number: number): number | undefined {
   return story.at(number).cluster.ring()?.epoch;
-}
-
-/** Somebody on the network who is no member. */
-function outsider(story: Story): Transport {
-  const life = new Life();
-  return story.network.connect({
-    name: 'teller',
-    address: 'teller:7400' as Address,
-    life,
-    clock: simulatedClock(story.scheduler, life, { offsetMs: 0, drift: 0 }),
-    card: {
-      identity: { nodeId: 'e'.repeat(16) as NodeId, incarnation: 1 as Incarnation, nonce: '' },
-      clusterId: () => undefined,
-    },
-  });
 }

@@ -56,17 +56,36 @@ describe('forming a cluster', () => {
     for (const number of [1, 2, 3, 4, 5]) expect(story.at(number).cluster.ring()).toBeUndefined();
   });
 
-  test('is not for a node that the list does not name: it waits', async () => {
+  test('is not for a node that the list does not name: it joins the others', async () => {
     const story = Story.prepare({ nodes: 4 });
     const seeds = ['node1:7400', 'node2:7400', 'node3:7400'] as Address[];
     for (const node of story.cluster.nodes) {
       node.change = { seeds };
       story.cluster.start(node);
     }
+    await story.until(() => story.cluster.ready);
+    expect((await clusterIds(story)).size).toBe(1);
+  });
+
+  test('is not for a node that the list does not name, as long as the others have none: it waits', async () => {
+    const story = Story.prepare({ nodes: 4 });
+    const seeds = ['node1:7400', 'node2:7400', 'node3:7400'] as Address[];
+    for (const node of story.cluster.nodes) node.change = { seeds };
+    for (const number of [1, 2, 4]) story.cluster.start(story.node(number));
     await story.pass(10_000);
-    expect((await clusterIds(story)).size).toBe(2); // that of the three, and none
     expect(story.at(4).cluster.ring()).toBeUndefined();
-    expect(whyNotReady(story, 4)).toMatch(/no member/);
+    expect(whyNotReady(story, 4)).toMatch(/node3:7400/);
+  });
+
+  test('is not for a lone node whose address members know: it joins them', async () => {
+    const story = await Story.begin({ nodes: 3 });
+    const lost = story.node(3);
+    story.cluster.crash(lost);
+    lost.disk.wipe();
+    lost.change = { seeds: [] };
+    story.cluster.start(lost);
+    await story.until(() => lost.node?.cluster.ring() !== undefined);
+    expect((await clusterIds(story)).size).toBe(1);
   });
 
   test('by a single node without a list takes a moment and no one else', async () => {
@@ -94,7 +113,23 @@ describe('a node that restarts', () => {
     const story = await Story.begin();
     story.node(1).change = { replicationFactor: 5 };
     await restart(story);
-    expect(String(story.node(1).refusal)).toMatch(/replication factor 3.*FACTOR=5/);
+    await story.until(() => story.node(1).life.ended);
+    const [why] = story.trace.last.filter((line) => line.includes('node1 stops'));
+    expect(why).toMatch(/keeps 3 copies.*FACTOR=5/);
+  });
+
+  test('with all others under a new replication factor brings it into force', async () => {
+    const story = await Story.begin({ nodes: 3 });
+    await story.put(1, 'k', 'v');
+    for (const node of story.cluster.nodes) {
+      story.cluster.crash(node);
+      node.change = { replicationFactor: 2 };
+      story.cluster.start(node);
+    }
+    await story.until(() => story.node(1).node?.cluster.ring()?.epoch === 3);
+    await story.until(() => story.cluster.ready);
+    const { keepers } = await story.replicasOf('k');
+    expect(keepers).toHaveLength(2);
   });
 
   test('without asking for a replication factor takes that of the ring', async () => {

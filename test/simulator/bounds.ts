@@ -14,7 +14,9 @@ const MOST: Readonly<Record<Size, number>> = {
   replica_unsynced_keys: 40,
   replica_writes_served: 1_000,
   replica_refusals_kept: 4_096,
+  replica_changes_under_way: 1_000,
   coordinator_repairs: 40,
+  transfers_served: 8,
   timers: 4_000,
   'exchanges with one peer': 1_000,
 };
@@ -26,7 +28,9 @@ const LEFT: Readonly<Record<Size, number>> = {
   replica_unsynced_keys: 0,
   replica_writes_served: 0,
   replica_refusals_kept: 4_096,
+  replica_changes_under_way: 0,
   coordinator_repairs: 0,
+  transfers_served: 0,
   timers: 24,
   'exchanges with one peer': 4,
 };

@@ -1,6 +1,6 @@
 import { ClientError } from '../../src/errors.ts';
 import type { Key } from '../../src/ids.ts';
-import { recordKey } from '../../src/storage/keys.ts';
+import { RecordPlaces } from '../../src/storage/record-places.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 
@@ -75,7 +75,8 @@ async function copiesOf(
     ({ name, wiped }) => !wiped && replicas.some(({ node }) => node === name),
   );
   const copies = keepers.map(async ({ disk }) => {
-    const bytes = await disk.durable.get(recordKey(partition, key));
+    const places = await RecordPlaces.open(disk.durable);
+    const bytes = await disk.durable.get(places.at(partition, key));
     return bytes === undefined ? 'nothing' : Buffer.from(bytes).toString('base64');
   });
   return Promise.all(copies);

@@ -4,6 +4,7 @@
  * describe.
  */
 import { hash64 } from '../../src/hash.ts';
+import type { Change, Store } from '../../src/storage/store.ts';
 import type { Version } from '../../src/version/version.ts';
 
 /** A record as it lies on a disk, its checksum right and its key the one that it lies under. */
@@ -14,14 +15,32 @@ export interface DiskRecord {
   readonly value: string | undefined;
 }
 
-const RECORDS = 1;
+/** Where a node keeps which of the two generations of records is the current one. */
+const CURRENT_AT = Buffer.from('\0records');
 const PLACE_BYTES = 3;
 const CHECKSUM_BYTES = 8;
 const KEY_AT = 24;
 
+/** The generation of records that counts; a node that never set any aside has its first one. */
+export async function currentGeneration(disk: Store): Promise<number> {
+  const kept = await disk.get(CURRENT_AT);
+  return kept === undefined ? 1 : generationIn(kept);
+}
+
+/** The generation that a change of a disk makes the current one; `undefined` when it is about something else. */
+export function generationMade(change: Change): number | undefined {
+  if (change.type !== 'put' || !CURRENT_AT.equals(change.key)) return undefined;
+  return generationIn(change.value);
+}
+
+function generationIn(kept: Uint8Array): number {
+  const text = Buffer.from(kept.subarray(CHECKSUM_BYTES)).toString('utf8');
+  return (JSON.parse(text) as { readonly current: number }).current;
+}
+
 /** The client's key that belongs at this place; `undefined` where no records lie. */
 export function keyAt(place: Uint8Array): string | undefined {
-  if (place[0] !== RECORDS) return undefined;
+  if (place[0] !== 1 && place[0] !== 2) return undefined;
   return Buffer.from(place.subarray(PLACE_BYTES)).toString('utf8');
 }
 

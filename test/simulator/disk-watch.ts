@@ -1,5 +1,5 @@
 import type { Version } from '../../src/version/version.ts';
-import { type DiskRecord, diskRecord, keyAt } from './disk-record.ts';
+import { type DiskRecord, diskRecord, generationMade, keyAt } from './disk-record.ts';
 import { Findings, type Flaw } from './flaw.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
@@ -18,9 +18,16 @@ export class DiskWatch {
   readonly #lives = new VersionsByLife();
 
   watch(node: string, disk: SimulatedDisk): void {
+    let current = 1;
     disk.onDurable = (change, before) => {
+      current = generationMade(change) ?? current;
       const key = keyAt(change.key);
       if (key === undefined) return;
+      if (change.key[0] !== current) {
+        if (change.type === 'put')
+          this.#goingBack.add(`${node} wrote ${key} where what was set aside lies`);
+        return; // from there records go when they were offered
+      }
       const held = before && diskRecord(change.key, before);
       if (change.type === 'put') this.write(node, change.key, change.value, held);
       else if (held !== undefined)

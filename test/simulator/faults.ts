@@ -6,7 +6,7 @@
  * damaged or wiped, and only with three or more replicas of each key; more would break what was
  * promised, and prove nothing.
  */
-import { ALL_RECORDS } from '../../src/storage/keys.ts';
+import { RecordPlaces } from '../../src/storage/record-places.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
@@ -272,7 +272,8 @@ export class Faults {
 
 /** One bit of one record. */
 async function flipBit({ disk }: SimulatedNode, random: SeededRandom): Promise<boolean> {
-  const entries = await disk.durable.scan(ALL_RECORDS, MOST_RECORDS);
+  const { all } = await RecordPlaces.open(disk.durable);
+  const entries = await disk.durable.scan(all, MOST_RECORDS);
   if (entries.length === 0) return false;
   const { key, value } = random.pick(entries);
   const flipped = Uint8Array.from(value);
@@ -284,7 +285,8 @@ async function flipBit({ disk }: SimulatedNode, random: SeededRandom): Promise<b
 
 /** Two records lie in each other's place, as after a misdirected write. */
 async function swapRecords({ disk }: SimulatedNode, random: SeededRandom): Promise<boolean> {
-  const entries = await disk.durable.scan(ALL_RECORDS, MOST_RECORDS);
+  const { all } = await RecordPlaces.open(disk.durable);
+  const entries = await disk.durable.scan(all, MOST_RECORDS);
   if (entries.length < 2) return false;
   const one = random.pick(entries);
   const other = random.pick(entries.filter((entry) => entry !== one));

@@ -2,6 +2,7 @@ import type { Config } from '../../src/config.ts';
 import type { Address } from '../../src/ids.ts';
 import { createNode, type QuorateNode } from '../../src/node.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
+import type { LogFields } from '../../src/telemetry/log.ts';
 import { type ClockFault, Life, simulatedClock } from './life.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -31,15 +32,21 @@ export interface ClusterSettings {
   readonly nodes: number;
   readonly replicationFactor: number;
   readonly partitionCount: number;
+  /** By default a minute: longer than a run. */
+  readonly graceMs?: number;
   readonly diskPace: DiskPace;
 }
+
+/** How long a process takes from the end of one life to the next, milliseconds. */
+const STARTS_AGAIN_MS = 20;
 
 /** Settings in which one node differs from the others. */
 export type ConfigChange = Partial<Config>;
 
 /** Real nodes (`createNode`) in one process, on virtual time. */
 export class SimulatedCluster {
-  readonly nodes: readonly SimulatedNode[];
+  readonly #nodes: SimulatedNode[] = [];
+  readonly #founders: readonly Address[];
   readonly #seed: number;
   readonly #scheduler: Scheduler;
   readonly #network: SimulatedNetwork;
@@ -55,28 +62,37 @@ export class SimulatedCluster {
     readonly trace: Trace;
     readonly settings: ClusterSettings;
   }) {
-    const { seed, scheduler, settings } = options;
+    const { seed, settings } = options;
     this.#seed = seed;
-    this.#scheduler = scheduler;
+    this.#scheduler = options.scheduler;
     this.#network = options.network;
     this.#trace = options.trace;
     this.#settings = settings;
-    this.nodes = Array.from({ length: settings.nodes }, (_, index) => {
-      const name = `node${index + 1}`;
-      const random = new SeededRandom(seed, `${name}/disk`);
-      return {
-        name,
-        address: `${name}:7400` as Address,
-        disk: new SimulatedDisk(scheduler, random, settings.diskPace),
-        clockFault: { offsetMs: 0, drift: 0 },
-        change: {},
-        life: new Life(),
-        node: undefined,
-        refusal: undefined,
-        wiped: false,
-        counters: new Counters(),
-      };
-    });
+    for (let number = 1; number <= settings.nodes; number++) this.add(`node${number}`);
+    this.#founders = this.#nodes.map(({ address }) => address);
+  }
+
+  get nodes(): readonly SimulatedNode[] {
+    return this.#nodes;
+  }
+
+  /** One more node, with an empty disk. It is not started yet, and is no founder. */
+  add(name: string): SimulatedNode {
+    const random = new SeededRandom(this.#seed, `${name}/disk`);
+    const node: SimulatedNode = {
+      name,
+      address: `${name}:7400` as Address,
+      disk: new SimulatedDisk(this.#scheduler, random, this.#settings.diskPace),
+      clockFault: { offsetMs: 0, drift: 0 },
+      change: {},
+      life: new Life(),
+      node: undefined,
+      refusal: undefined,
+      wiped: false,
+      counters: new Counters(),
+    };
+    this.#nodes.push(node);
+    return node;
   }
 
   /** Nodes that clients can talk to. */
@@ -131,6 +147,14 @@ export class SimulatedCluster {
           this.#trace.line(this.#scheduler.nowMs, `${node.name} stops: ${reason}`);
           this.crash(node);
         },
+        restart: (reason) => {
+          this.#trace.line(this.#scheduler.nowMs, `${node.name} starts again: ${reason}`);
+          life.end();
+          node.node = undefined;
+          this.#scheduler.after(STARTS_AGAIN_MS, () => {
+            if (node.life === life) this.start(node);
+          });
+        },
       },
       log: logInto(this.#trace, this.#scheduler, node.name),
       counters: node.counters,
@@ -161,7 +185,7 @@ export class SimulatedCluster {
       host: '127.0.0.1',
       port: 7400,
       advertise: node.address,
-      seeds: this.nodes.map(({ address }) => address),
+      seeds: this.#founders,
       dataDir: '',
       store: 'memory',
       replicationFactor: this.#settings.replicationFactor,
@@ -170,11 +194,12 @@ export class SimulatedCluster {
       partitionCount: this.#settings.partitionCount,
       zone: 'default',
       weight: 1,
-      replaceAfterMs: 60_000,
+      replaceAfterMs: this.#settings.graceMs ?? 60_000,
       lastSurvivor: 'use',
       maxValueBytes: 1024 * 1024,
       maxInFlight: 1024,
       maxSkewMs: 10_000,
+      transferRateBytes: 20 * 1024 * 1024,
       requestTimeoutMs: 1_000,
       clusterSecret: undefined,
       logLevel: 'info',
@@ -198,7 +223,9 @@ function sum(numbers: readonly number[]): number {
 
 /** What a node logs is part of what happened. */
 function logInto(trace: Trace, scheduler: Scheduler, name: string) {
-  const write = (level: string) => (sentence: string) =>
-    trace.line(scheduler.nowMs, `${name} ${level}: ${sentence}`);
+  const write = (level: string) => (sentence: string, fields?: LogFields) => {
+    const about = fields?.['member'] === undefined ? '' : ` (${fields['member']})`;
+    trace.line(scheduler.nowMs, `${name} ${level}: ${sentence}${about}`);
+  };
   return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
 }

@@ -39,6 +39,8 @@ interface Endpoint {
   readonly life: Life;
   readonly clock: Clock;
   readonly card: NodeCard;
+  /** Where it finds other nodes. */
+  readonly book: Map<NodeId, Address>;
   handlers: Handlers | undefined;
 }
 
@@ -50,7 +52,7 @@ export interface ServedExchange {
   readonly done: boolean;
 }
 
-type Result = Outcome | 'timeout' | 'lost' | 'unreachable';
+type Result = Outcome | 'timeout' | 'lost' | 'unreachable' | 'nobody listens';
 
 /**
  * What lies between the simulated nodes: delays, losses, and connections that break when a process
@@ -67,6 +69,8 @@ export class SimulatedNetwork {
   readonly #open = new Map<string, Set<() => void>>();
   /** How many times slower than usual messages from and to a node are. */
   readonly #slowness = new Map<string, number>();
+  /** How likely messages to a node are lost, where that differs from the others. */
+  readonly #deafness = new Map<string, number>();
   /** Messages that were lost, and that arrived twice. */
   readonly fired = new Map<'loss' | 'duplication', number>();
   settings: NetworkSettings;
@@ -99,9 +103,18 @@ export class SimulatedNetwork {
     return most;
   }
 
+  #isCut(from: Endpoint, to: Endpoint): boolean {
+    return this.#cuts.has(`${from.name}>${to.name}`);
+  }
+
   /** Ends all cuts. */
   mend(): void {
     this.#cuts.clear();
+  }
+
+  /** Messages to `name` are lost with that probability, those from it are not. */
+  deafen(name: string, loss: number): void {
+    this.#deafness.set(name, loss);
   }
 
   /** Messages from and to `name` take that many times longer. */
@@ -122,10 +135,10 @@ export class SimulatedNetwork {
   }
 
   /** The transport of one life of a node. */
-  connect(options: Omit<Endpoint, 'handlers'>): Transport {
-    const own: Endpoint = { ...options, handlers: undefined };
-    this.#endpoints.set(own.address, own);
+  connect(options: Omit<Endpoint, 'handlers' | 'book'>): Transport {
     const book = new Map<NodeId, Address>();
+    const own: Endpoint = { ...options, book, handlers: undefined };
+    this.#endpoints.set(own.address, own);
     return {
       call: (to, request, callOptions) => this.#call(own, book, to, request, callOptions),
       callAddress: (address, request, callOptions) =>
@@ -145,10 +158,14 @@ export class SimulatedNetwork {
     request: RequestOf<Type>,
     options: CallOptions,
   ): Promise<Answer<ReplyOf<Type>>> {
-    const address = book.get(to);
+    const isSelf = to === own.card.identity.nodeId;
+    const address = isSelf ? own.address : book.get(to);
     const peer = address === undefined ? undefined : this.#endpoints.get(address);
     const known = peer?.card.identity.nodeId === to ? peer : undefined;
     const result = await this.#exchange(own, known, request, options);
+    if (result === 'nobody listens') {
+      return { ok: false, from: to, failure: 'unreachable', nobodyListens: true };
+    }
     if (typeof result === 'string') return { ok: false, from: to, failure: result };
     if (result.ok) return { ok: true, from: to, reply: result.reply as ReplyOf<Type> };
     if ('failed' in result) return { ok: false, from: to, failure: 'failed' };
@@ -194,8 +211,10 @@ export class SimulatedNetwork {
       };
       const deadline = this.#scheduler.after(options.timeoutMs, () => end('timeout'));
       if (peer === undefined || peer.life.ended) {
+        // Where a process has ended its machine says so, unless one of both ways is cut.
+        const isToldSo = peer !== undefined && !this.#isCut(own, peer) && !this.#isCut(peer, own);
         this.#deliver(`${own.name} finds nobody for ${request.type}`, 1, 0, () =>
-          end('unreachable'),
+          end(isToldSo ? 'nobody listens' : 'unreachable'),
         );
         return;
       }
@@ -219,7 +238,7 @@ export class SimulatedNetwork {
 
   #send(from: string, to: string, message: string, arrive: () => void): void {
     const what = `${from} > ${to} ${message}`;
-    if (this.#random.chance(this.settings.loss)) {
+    if (this.#random.chance(Math.max(this.settings.loss, this.#deafness.get(to) ?? 0))) {
       this.#count('loss');
       this.#trace.line(this.#scheduler.nowMs, `${what}: lost`);
       return;
@@ -261,8 +280,11 @@ async function serve(
   if (peer.handlers === undefined) {
     return encodeReply(id, request.type, { ok: false, refusal: { reason: 'not_ready' } });
   }
+  // A handshake shows who calls, and from where.
+  const from = own.card.identity.nodeId;
+  if (!peer.book.has(from)) peer.book.set(from, own.address);
   const context: RequestContext = {
-    from: own.card.identity.nodeId,
+    from,
     deadlineMs: peer.clock.monotonicMs() + remainingMs,
   };
   // The table pairs each request with its handler; TypeScript cannot follow that through the union.

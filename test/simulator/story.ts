@@ -1,7 +1,7 @@
 import type { Key, NodeId } from '../../src/ids.ts';
 import type { QuorateNode } from '../../src/node.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
-import { recordKey } from '../../src/storage/keys.ts';
+import { RecordPlaces } from '../../src/storage/record-places.ts';
 import type { Record } from '../../src/version/record.ts';
 import { openSealed, type SealedRecord } from '../../src/version/record-codec.ts';
 import { Scheduler } from './scheduler.ts';
@@ -13,6 +13,7 @@ import { Trace } from './trace.ts';
 interface StoryOptions {
   readonly nodes?: number;
   readonly replicationFactor?: number;
+  readonly graceMs?: number;
 }
 
 /** A cluster for a written scenario: quick, without losses, moved on only as far as the test needs. */
@@ -22,7 +23,7 @@ export class Story {
   readonly network: SimulatedNetwork;
   readonly cluster: SimulatedCluster;
 
-  private constructor(nodes: number, replicationFactor: number) {
+  private constructor({ nodes = 5, replicationFactor = 3, graceMs = 60_000 }: StoryOptions) {
     const { scheduler, trace } = this;
     this.network = new SimulatedNetwork({
       scheduler,
@@ -39,6 +40,7 @@ export class Story {
         nodes,
         replicationFactor,
         partitionCount: 16,
+        graceMs,
         diskPace: { maxReadMs: 0.5, maxSyncMs: 2 },
       },
     });
@@ -46,7 +48,7 @@ export class Story {
 
   /** Nodes that were not started yet. */
   static prepare(options: StoryOptions = {}): Story {
-    return new Story(options.nodes ?? 5, options.replicationFactor ?? 3);
+    return new Story(options);
   }
 
   /** A cluster whose nodes have all met. */
@@ -120,7 +122,7 @@ export class Story {
 
   /** What lies on a node's disk under `key`, whether the node runs or not. */
   async onDisk(number: number, key: string): Promise<SealedRecord | 'damaged' | undefined> {
-    const bytes = await this.node(number).disk.durable.get(await this.#placeOf(key));
+    const bytes = await this.node(number).disk.durable.get(await this.#placeOn(number, key));
     if (bytes === undefined) return undefined;
     return openSealed(bytes) ?? 'damaged';
   }
@@ -131,7 +133,7 @@ export class Story {
     key: string,
     change: (bytes: Uint8Array | undefined) => Uint8Array | undefined,
   ): Promise<void> {
-    const place = await this.#placeOf(key);
+    const place = await this.#placeOn(number, key);
     const { durable } = this.node(number).disk;
     const changed = change(await durable.get(place));
     await durable.batch([
@@ -141,9 +143,10 @@ export class Story {
     ]);
   }
 
-  async #placeOf(key: string): Promise<Uint8Array> {
+  async #placeOn(number: number, key: string): Promise<Uint8Array> {
     const { partition } = await this.run(this.#member().operations.locate(key as Key, 1_000));
-    return recordKey(partition, key as Key);
+    const places = await RecordPlaces.open(this.node(number).disk.durable);
+    return places.at(partition, key as Key);
   }
 
   /** Some node that knows where keys lie: one with a new, empty disk does not. */

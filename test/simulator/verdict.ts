@@ -6,7 +6,7 @@ import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { tooFewSucceeded, unserved } from './availability.ts';
 import { Bounds, type Size } from './bounds.ts';
-import { type DiskRecord, diskRecord } from './disk-record.ts';
+import { currentGeneration, type DiskRecord, diskRecord } from './disk-record.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { Findings, type Flaw } from './flaw.ts';
 import type { History, Operation } from './history.ts';
@@ -128,8 +128,9 @@ export class Verdict {
   /** The sound records of each key, over all disks. */
   async #keptByKey(): Promise<ReadonlyMap<string, readonly DiskRecord[]>> {
     const kept = new Map<string, DiskRecord[]>();
-    const records = { start: Uint8Array.of(1), end: Uint8Array.of(2) };
     for (const { disk } of this.#cluster.nodes) {
+      const current = await currentGeneration(disk.durable);
+      const records = { start: Uint8Array.of(current), end: Uint8Array.of(current + 1) };
       for (const { key, value } of await disk.durable.scan(records, Number.MAX_SAFE_INTEGER)) {
         const record = diskRecord(key, value);
         if (record === undefined) continue;

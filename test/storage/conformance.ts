@@ -355,6 +355,7 @@ const TRICKY_KEYS: readonly Uint8Array[] = [
   bytes(1, 0xff, 0),
   bytes(1, 0xff, 0xff),
   bytes(2),
+  bytes(2, 0, 0xff),
   bytes(0xfe, 0xff, 0xff),
 ];
 
@@ -367,7 +368,7 @@ type Step =
 /** Few different keys, so that they meet. */
 const A_BYTE = fc.constantFrom(0, 1, 0x61, 0x7f, 0x80, 0xff);
 const A_KEY = fc
-  .tuple(fc.constantFrom(0, 1), fc.array(A_BYTE, { maxLength: 3 }))
+  .tuple(fc.constantFrom(0, 1, 2), fc.array(A_BYTE, { maxLength: 3 }))
   .map(([first, rest]) => bytes(first, ...rest));
 const A_RANGE = fc.record({ start: A_KEY, end: A_KEY });
 const A_CHANGE: fc.Arbitrary<Change> = fc.oneof(

@@ -1,0 +1,102 @@
+/**
+ * Asking the members whether others are gone, before a ring without those is proposed; and answering.
+ * The ring register alone would let one node that has lost touch replace healthy members.
+ */
+import type { NodeId } from '../ids.ts';
+import type { Ring } from '../ring/ring.ts';
+import { Gather } from '../rpc/gather.ts';
+import type { ReplyOf, RequestOf, Served } from '../rpc/messages.ts';
+import type { Transport } from '../rpc/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { RingAcceptor } from './ring-acceptor.ts';
+
+const CALL_TIMEOUT_MS = 2_000;
+/** The last-survivor rule: the missing stop serving after one grace period, the others go on after three. */
+const SURVIVORS_WAIT_GRACES = 3;
+
+/** What the failure detector knows that matters here. */
+export interface Deaths {
+  /** Own monotonic clock: since when the member has been dead here. */
+  deadSinceMs(member: NodeId): number | undefined;
+  /** Own clocks when a probe of the member was answered last, in this life. */
+  lastAnsweredMs(member: NodeId): { readonly monotonicMs: number } | undefined;
+}
+
+export class Consent {
+  readonly #rings: { readonly ring: Ring | undefined };
+  readonly #acceptor: RingAcceptor;
+  readonly #deaths: Deaths;
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  /** What was answered before is not known in this life: it may have been a moment before its start. */
+  readonly #startedMs: number;
+
+  constructor(options: {
+    readonly rings: { readonly ring: Ring | undefined };
+    readonly acceptor: RingAcceptor;
+    readonly deaths: Deaths;
+    readonly transport: Transport;
+    readonly clock: Clock;
+  }) {
+    this.#rings = options.rings;
+    this.#acceptor = options.acceptor;
+    this.#deaths = options.deaths;
+    this.#transport = options.transport;
+    this.#clock = options.clock;
+    this.#startedMs = options.clock.monotonicMs();
+  }
+
+  /** Whether a majority of the members of `ring` agrees that `missing` are gone. */
+  async ask(
+    ring: Ring,
+    missing: readonly NodeId[],
+    to: RequestOf<'ring.consent'>['to'],
+  ): Promise<boolean> {
+    const members = ring.voters.map(({ id }) => id);
+    const request = { type: 'ring.consent', epoch: ring.epoch, missing, to } as const;
+    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
+    const call = (node: NodeId) => this.#transport.call(node, request, options);
+    let agreed = 0;
+    for await (const answer of new Gather(members, call, this.#clock, CALL_TIMEOUT_MS)) {
+      if (answer.ok && answer.reply.agrees) agreed += 1;
+      if (agreed * 2 > members.length) return true;
+    }
+    return false;
+  }
+
+  async answer(
+    request: RequestOf<'ring.consent'>,
+    from: NodeId,
+  ): Promise<Served<ReplyOf<'ring.consent'>>> {
+    if (request.to === 'survivors') {
+      const mayAgree = (): boolean => this.#holds(request, (id) => this.#silentForLong(id));
+      return this.#acceptor.agreeToSurvivors(request, mayAgree, from);
+    }
+    const agrees = this.#holds(request, (id, { graceMs }) => this.#deadForMs(id) >= graceMs);
+    return { ok: true, reply: { agrees } };
+  }
+
+  #holds(
+    { epoch, missing }: RequestOf<'ring.consent'>,
+    isGone: (member: NodeId, ring: Ring) => boolean,
+  ): boolean {
+    const { ring } = this.#rings;
+    return ring?.epoch === epoch && missing.every((id) => isGone(id, ring));
+  }
+
+  #deadForMs(member: NodeId): number {
+    const sinceMs = this.#deaths.deadSinceMs(member);
+    return sinceMs === undefined ? 0 : this.#clock.monotonicMs() - sinceMs;
+  }
+
+  /**
+   * Dead, and none of its probes answered for three grace periods. By the monotonic clock alone: where
+   * that one stands still with a suspended machine, the wait is longer than it has to be.
+   */
+  #silentForLong(member: NodeId): boolean {
+    const graceMs = this.#rings.ring?.graceMs ?? Number.POSITIVE_INFINITY;
+    const answeredMs = this.#deaths.lastAnsweredMs(member)?.monotonicMs ?? this.#startedMs;
+    const waitedMs = this.#clock.monotonicMs() - answeredMs;
+    return this.#deadForMs(member) > 0 && waitedMs > SURVIVORS_WAIT_GRACES * graceMs;
+  }
+}

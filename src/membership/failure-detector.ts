@@ -1,0 +1,352 @@
+/**
+ * Sends what the detector (`swim/`) wants sent and tells it what came back: who of the members is alive.
+ * It only observes; placement never depends on what one node believes.
+ */
+import type { NodeId } from '../ids.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Handlers, NewsLine, Served } from '../rpc/messages.ts';
+import type { Answer, Transport } from '../rpc/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { Loop } from '../runtime/loop.ts';
+import type { Random } from '../runtime/random.ts';
+import { firstIncarnation, type MemberState } from '../swim/news.ts';
+import type { HelperWord, PingOutcome } from '../swim/probe.ts';
+import { type Effect, Swim } from '../swim/swim.ts';
+import { SWIM_TIMING, TICK_EVERY_MS } from '../swim/timing.ts';
+import type { Log } from '../telemetry/log.ts';
+import { Contacts, type Moment, momentOf } from './contacts.ts';
+import type { Identity } from './identity.ts';
+import { linesOf, newsIn } from './news-lines.ts';
+import type { PeerClocks } from './peer-clocks.ts';
+import type { RingHolder } from './ring-holder.ts';
+
+const EXCHANGE_TIMEOUT_MS = 1_000;
+const LOOK_FOR_MISSING_EVERY_MS = 1_000;
+/** After its start a node waits for all members for so long before a majority is enough. */
+const WAIT_FOR_ALL_MS = 2_000;
+/** A helper answers in good time also when its own ping is not answered (Lifeguard's "nack"). */
+const HELPER_SHARE = 0.8;
+
+type EffectOf<Type extends Effect['type']> = Extract<Effect, { readonly type: Type }>;
+type SwimHandlers = Pick<Handlers, 'swim.ping' | 'swim.ping-req' | 'swim.sync'>;
+
+export interface FailureDetectorOptions {
+  readonly identity: Identity;
+  readonly rings: RingHolder;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly clocks: PeerClocks;
+  readonly log: Log;
+  /** How long a member may be dead before it is replaced: all are probed within that time. */
+  readonly graceMs: number;
+  /** This node's hybrid clock, milliseconds. */
+  readonly hybridMs: () => number;
+  /** These are answered nothing that would tell them that this node is there. */
+  readonly silentTo: () => readonly NodeId[];
+  /** Asks a member that knows a newer ring for it. */
+  readonly catchUp: (from: NodeId) => Promise<void>;
+  /** Called now and then while members are missing: they may have moved. */
+  readonly onMissing: () => Promise<void>;
+  readonly onChange: (member: NodeId, before: MemberState, now: MemberState) => void;
+}
+
+export class FailureDetector {
+  readonly handlers: SwimHandlers;
+  readonly #options: FailureDetectorOptions;
+  readonly #self: NodeId;
+  readonly #swim: Swim;
+  readonly #contacts = new Contacts();
+  readonly #loops: readonly Loop[];
+  readonly #startedMs: number;
+  /** Calls under way, and what follows from their answers. */
+  readonly #underWay = new Set<Promise<void>>();
+  /** Members that were pinged in this life, whatever came of it. */
+  readonly #tried = new Set<NodeId>();
+  #tracked: Ring | undefined;
+  #metMajority = false;
+  #triedAll = false;
+  #catchingUp = false;
+  #stopped = false;
+
+  constructor(options: FailureDetectorOptions) {
+    const { identity, clock, random, log } = options;
+    this.#options = options;
+    this.#self = identity.nodeId;
+    this.#startedMs = clock.monotonicMs();
+    this.#swim = new Swim({
+      self: identity.nodeId,
+      incarnation: firstIncarnation(identity.incarnation),
+      timing: SWIM_TIMING,
+      graceMs: options.graceMs,
+      fraction: () => random.fraction(),
+      nowMs: this.#startedMs,
+    });
+    this.handlers = {
+      'swim.ping': (request, { from }) => this.#answerPing(request, from),
+      'swim.ping-req': (request, context) => this.#help(request, context),
+      'swim.sync': (request, { from }) => this.#answerSync(request, from),
+    };
+    const onError = (cause: unknown): void =>
+      log.error('looking for failed members was interrupted; it goes on', { err: cause });
+    this.#loops = [
+      new Loop({ clock, random, everyMs: TICK_EVERY_MS, turn: () => this.#turn(), onError }),
+      new Loop({
+        clock,
+        random,
+        everyMs: LOOK_FOR_MISSING_EVERY_MS,
+        turn: async () => {
+          if (this.missing().length > 0) await options.onMissing();
+        },
+        onError,
+      }),
+    ];
+  }
+
+  /** Starts nothing any more; resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await Promise.all(this.#underWay);
+  }
+
+  state(member: NodeId): MemberState {
+    const state = this.#swim.state(member);
+    // A ring that has just come into force: its new members are probed with the next turn.
+    return state === 'left' && this.#others().includes(member) ? 'suspect' : state;
+  }
+
+  /**
+   * Members of the ring in force that are not alive, or that this node has not reached itself in this
+   * life: others may know that they are, and where.
+   */
+  missing(): readonly NodeId[] {
+    return this.#others().filter(
+      (member) => this.state(member) !== 'alive' || this.#contacts.lastAcked(member) === undefined,
+    );
+  }
+
+  /**
+   * Whether this node has met a majority of the members since it started. All of them are waited for
+   * a moment first: after a common start, requests should not fail for want of a connection.
+   */
+  get metMajority(): boolean {
+    if (this.#metMajority) return true;
+    const voters = this.#options.rings.ring?.voters ?? [];
+    const missing = this.missing();
+    const met = voters.filter(({ id }) => !missing.includes(id)).length;
+    const waited = this.#nowMs - this.#startedMs > WAIT_FOR_ALL_MS;
+    this.#metMajority = missing.length === 0 || (waited && met * 2 > voters.length);
+    return this.#metMajority;
+  }
+
+  /** Whether every other member was pinged at least once since this node started. */
+  get triedAll(): boolean {
+    return this.#triedAll || this.#others().length === 0;
+  }
+
+  /** Since when the member is dead here, by the own monotonic clock; `undefined` while it is not. */
+  deadSinceMs(member: NodeId): number | undefined {
+    return this.#swim.deadSinceMs(member);
+  }
+
+  /** When this node sent the latest ping, in this life, that the member itself answered. */
+  lastAckedMs(member: NodeId): Moment | undefined {
+    return this.#contacts.lastAcked(member);
+  }
+
+  /** When this node last answered a ping of the member itself, in this life. */
+  lastAnsweredMs(member: NodeId): Moment | undefined {
+    return this.#contacts.lastAnswered(member);
+  }
+
+  async #turn(): Promise<void> {
+    this.#followRing();
+    this.#perform(this.#swim.tick(this.#nowMs));
+  }
+
+  #followRing(): void {
+    const { ring } = this.#options.rings;
+    if (ring === undefined || ring === this.#tracked) return;
+    this.#tracked = ring;
+    const members = ring.members.map(({ id }) => id);
+    this.#contacts.keepOnly(new Set(members));
+    this.#perform(this.#swim.track(members, this.#nowMs));
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'ping':
+          this.#inBackground(() => this.#probe(effect));
+          break;
+        case 'ask':
+          this.#inBackground(() => this.#askForHelp(effect));
+          break;
+        case 'exchange':
+          this.#inBackground(() => this.#exchange(effect.with));
+          break;
+        case 'changed':
+          this.#options.onChange(effect.member, effect.before, effect.now);
+          break;
+      }
+    }
+  }
+
+  async #probe({ probe, to, timeoutMs }: EffectOf<'ping'>): Promise<void> {
+    const outcome = await this.#ping(to, timeoutMs);
+    this.#perform(this.#swim.pinged(probe, outcome, this.#nowMs));
+  }
+
+  async #askForHelp({ probe, helper, target, timeoutMs }: EffectOf<'ask'>): Promise<void> {
+    const word = await this.#ask(helper, target, timeoutMs);
+    this.#perform(this.#swim.helped(probe, helper, word, this.#nowMs));
+  }
+
+  async #ping(to: NodeId, timeoutMs: number): Promise<PingOutcome> {
+    const untilMs = this.#nowMs + timeoutMs;
+    const outcome = await this.#pingOnce(to, timeoutMs);
+    if (outcome === 'answered' || outcome === 'silent') return outcome;
+    // A process that ends takes its connections along; whether it did shows when another one is opened.
+    // And whoever is gone from one address may have shown another.
+    const leftMs = untilMs - this.#nowMs;
+    const again = leftMs > 0 ? await this.#pingOnce(to, leftMs) : outcome;
+    return again === 'lost' ? 'silent' : again;
+  }
+
+  async #pingOnce(to: NodeId, timeoutMs: number): Promise<PingOutcome | 'lost'> {
+    const { transport, clock, clocks } = this.#options;
+    const sent = momentOf(clock);
+    const answer = await transport.call(
+      to,
+      { type: 'swim.ping', epoch: this.#epoch, gossip: this.#gossipFor(to) },
+      { timeoutMs, traffic: 'membership' },
+    );
+    this.#noteTried(to);
+    if (!answer.ok) return outcomeOf(answer);
+    const { epoch, gossip } = answer.reply;
+    clocks.record(to, answer.reply, sent.monotonicMs, this.#nowMs);
+    this.#contacts.recordAcked(to, sent);
+    this.#hear(gossip);
+    this.#noteEpoch(epoch, to);
+    return 'answered';
+  }
+
+  async #ask(helper: NodeId, target: NodeId, timeoutMs: number): Promise<HelperWord> {
+    const answer = await this.#options.transport.call(
+      helper,
+      { type: 'swim.ping-req', target, gossip: this.#gossipFor(helper) },
+      { timeoutMs, traffic: 'membership' },
+    );
+    if (!answer.ok) return answer.failure === 'refused' || isGone(answer) ? 'no_help' : 'no_word';
+    this.#hear(answer.reply.gossip);
+    return answer.reply.outcome;
+  }
+
+  async #exchange(member: NodeId): Promise<void> {
+    const answer = await this.#options.transport.call(
+      member,
+      { type: 'swim.sync', members: linesOf(this.#swim.table) },
+      { timeoutMs: EXCHANGE_TIMEOUT_MS, traffic: 'membership' },
+    );
+    if (answer.ok) this.#hear(answer.reply.members);
+  }
+
+  async #answerPing(
+    { epoch, gossip }: { readonly epoch: number; readonly gossip: readonly NewsLine[] },
+    from: NodeId,
+  ): ReturnType<SwimHandlers['swim.ping']> {
+    if (this.#options.silentTo().includes(from)) return SILENCE;
+    const { clock, hybridMs } = this.#options;
+    this.#hear(gossip);
+    // The answer does not wait for it: whether a process is there should not depend on its disk.
+    this.#noteEpoch(epoch, from);
+    const at = momentOf(clock);
+    this.#contacts.recordAnswered(from, at);
+    const clocks = { wallMs: at.wallMs, hybridMs: hybridMs() };
+    return { ok: true, reply: { epoch: this.#epoch, ...clocks, gossip: this.#gossipFor(from) } };
+  }
+
+  async #help(
+    { target, gossip }: { readonly target: NodeId; readonly gossip: readonly NewsLine[] },
+    { from, deadlineMs }: { readonly from: NodeId; readonly deadlineMs: number },
+  ): ReturnType<SwimHandlers['swim.ping-req']> {
+    if (this.#options.silentTo().includes(from) || !this.#others().includes(target)) return SILENCE;
+    this.#hear(gossip);
+    const outcome = await this.#ping(target, (deadlineMs - this.#nowMs) * HELPER_SHARE);
+    return { ok: true, reply: { outcome, gossip: this.#gossipFor(from) } };
+  }
+
+  async #answerSync(
+    { members }: { readonly members: readonly NewsLine[] },
+    from: NodeId,
+  ): ReturnType<SwimHandlers['swim.sync']> {
+    if (this.#options.silentTo().includes(from)) return SILENCE;
+    this.#hear(members);
+    return { ok: true, reply: { members: linesOf(this.#swim.table) } };
+  }
+
+  #hear(lines: readonly NewsLine[]): void {
+    this.#perform(this.#swim.hear(newsIn(lines), this.#nowMs));
+  }
+
+  #gossipFor(to: NodeId): readonly NewsLine[] {
+    return linesOf(this.#swim.newsFor(to));
+  }
+
+  #noteTried(member: NodeId): void {
+    this.#tried.add(member);
+    const others = this.#others();
+    if (others.length > 0) this.#triedAll ||= others.every((other) => this.#tried.has(other));
+  }
+
+  #noteEpoch(epoch: number, from: NodeId): void {
+    if (epoch <= this.#epoch || this.#catchingUp) return;
+    this.#catchingUp = true;
+    this.#inBackground(async () => {
+      try {
+        await this.#options.catchUp(from);
+      } finally {
+        this.#catchingUp = false;
+      }
+    });
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    if (this.#stopped) return;
+    const working = work()
+      .catch((cause: unknown) =>
+        this.#options.log.error('a message between members broke', { err: cause }),
+      )
+      .finally(() => this.#underWay.delete(working));
+    this.#underWay.add(working);
+  }
+
+  #others(): readonly NodeId[] {
+    const members = this.#options.rings.ring?.members ?? [];
+    return members.map((member) => member.id).filter((id) => id !== this.#self);
+  }
+
+  get #epoch() {
+    return this.#options.rings.ring?.epoch ?? 0;
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+}
+
+/** Certain that nothing was done; it does not say why. */
+const SILENCE: Served<never> = { ok: false, refusal: { reason: 'not_ready' } };
+
+type Failed = Extract<Answer<unknown>, { readonly ok: false }>;
+
+function outcomeOf(answer: Failed): PingOutcome | 'lost' {
+  if (answer.failure === 'lost') return 'lost';
+  return isGone(answer) ? 'refused' : 'silent';
+}
+
+/** No process listens at its address. */
+function isGone(answer: Failed): boolean {
+  return answer.failure === 'unreachable' && answer.nobodyListens === true;
+}

@@ -1,0 +1,41 @@
+import type { Address, ClusterId, NodeId } from '../ids.ts';
+import type { Ring } from '../ring/ring.ts';
+
+/** What a node that is no member any more keeps of the cluster that goes on without it. */
+export interface FormerCluster {
+  readonly clusterId: ClusterId;
+  readonly clusterName: string;
+  /** Its own id there. Nothing votes or answers under it again. */
+  readonly nodeId: NodeId;
+  /** Where members were when it learnt that it is none: the settings may list no other node. */
+  readonly contacts: readonly Address[];
+}
+
+/**
+ * How a node stopped being a member. `left`: an operator asked it to; it is not to come back by itself.
+ * `replaced`: it was away for too long.
+ */
+export type Departure = 'left' | 'replaced';
+
+/** How `self` departed, by the last ring that listed it. */
+export function departureFrom(held: Ring, self: NodeId): Departure {
+  return held.member(self)?.leaving === 'asked' ? 'left' : 'replaced';
+}
+
+/**
+ * Whether `ring` goes on without `self`, a member of the ring held: a later one of the same lineage, or
+ * one that an operator forced.
+ */
+export function goesOnWithout(ring: Ring, held: Ring, self: NodeId): boolean {
+  return (
+    ring.clusterId === held.clusterId &&
+    ring.epoch > held.epoch &&
+    held.member(self) !== undefined &&
+    ring.member(self) === undefined
+  );
+}
+
+export function formerCluster(ring: Ring, nodeId: NodeId): FormerCluster {
+  const { clusterId, clusterName, members } = ring;
+  return { clusterId, clusterName, nodeId, contacts: members.map(({ address }) => address) };
+}

@@ -1,0 +1,108 @@
+/**
+ * A walk through the records of one partition, page by page in key order. Each record is verified: one
+ * that fails its checksum, or lies under the key of another, is shown as damaged and never passed over,
+ * because a comparison that left it out would take its absence for the truth.
+ */
+import type { Key, Partition } from '../ids.ts';
+import { LeafDigests, leafOf } from '../merkle/leaf-digests.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { placeOf } from '../storage/keys.ts';
+import type { RecordPlaces } from '../storage/record-places.ts';
+import { type Store, StoreReadError } from '../storage/store.ts';
+import { checksumOf, openSealed, type SealedRecord } from '../version/record-codec.ts';
+import type { KeyCounts } from './key-counts.ts';
+
+/** Most entries read at once; after a page of large ones it is fewer. */
+const MAX_PAGE = 32;
+const FIRST_PAGE = 8;
+const LARGE_PAGE_BYTES = 512 * 1024;
+/** How long a walk goes on before others have their turn, milliseconds. */
+const SLICE_MS = 4;
+
+/** What lies in one place of a partition. */
+export type Scanned =
+  | { readonly state: 'record'; readonly key: Key; readonly record: SealedRecord }
+  | { readonly state: 'damaged'; readonly key: Key };
+
+export interface PartitionContents {
+  /** Of the sound records. */
+  readonly digests: LeafDigests;
+  readonly damaged: readonly Key[];
+  /** False when records are missing: a part cannot be read, or fewer keys were found than counted. */
+  readonly whole: boolean;
+}
+
+export class PartitionScan {
+  readonly #store: Store;
+  readonly #places: RecordPlaces;
+  readonly #counts: KeyCounts;
+  readonly #clock: Clock;
+
+  constructor(options: {
+    readonly store: Store;
+    readonly places: RecordPlaces;
+    readonly counts: KeyCounts;
+    readonly clock: Clock;
+  }) {
+    this.#store = options.store;
+    this.#places = options.places;
+    this.#counts = options.counts;
+    this.#clock = options.clock;
+  }
+
+  /** From the start of the partition, or behind the key `after`. @throws StoreReadError */
+  async *walk(partition: Partition, after?: Key): AsyncGenerator<readonly Scanned[], void> {
+    let last = after;
+    let limit = FIRST_PAGE;
+    let sliceEndsMs = this.#clock.monotonicMs() + SLICE_MS;
+    for (;;) {
+      const entries = await this.#store.scan(this.#places.of(partition, last), limit);
+      const page: Scanned[] = [];
+      let bytes = 0;
+      for (const { key: place, value } of entries) {
+        bytes += value.length;
+        const key = placeOf(place)?.key;
+        if (key === undefined) continue;
+        const record = openSealed(value);
+        page.push(
+          record?.key === key ? { state: 'record', key, record } : { state: 'damaged', key },
+        );
+        last = key;
+      }
+      if (page.length > 0) yield page;
+      if (entries.length < limit) return;
+      limit = bytes > LARGE_PAGE_BYTES ? Math.max(1, limit >> 1) : Math.min(MAX_PAGE, limit * 2);
+      if (this.#clock.monotonicMs() >= sliceEndsMs) {
+        await this.#letOthersGo();
+        sliceEndsMs = this.#clock.monotonicMs() + SLICE_MS;
+      }
+    }
+  }
+
+  /** What the partition holds, by the tokens of `ring`. */
+  async contents(partition: Partition, ring: Pick<Ring, 'tokenOf'>): Promise<PartitionContents> {
+    const digests = new LeafDigests();
+    const damaged: Key[] = [];
+    const expected = this.#counts.keys(partition) + this.#counts.removed(partition);
+    try {
+      for await (const page of this.walk(partition)) {
+        for (const scanned of page) {
+          if (scanned.state === 'damaged') damaged.push(scanned.key);
+          else digests.add(leafOf(ring.tokenOf(scanned.key)), checksumOf(scanned.record));
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof StoreReadError)) throw error;
+      return { digests, damaged, whole: false };
+    }
+    const found = digests.records + damaged.length;
+    return { digests, damaged, whole: found + this.#counts.removed(partition) >= expected };
+  }
+
+  #letOthersGo(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.schedule(0, resolve);
+    });
+  }
+}

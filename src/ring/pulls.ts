@@ -1,0 +1,31 @@
+/** Who has to pull what, and from how many, before a joint ring may be followed by a settled one. */
+import type { NodeId, Partition } from '../ids.ts';
+import { sameReplicas, sourcesNeeded } from './replica-set.ts';
+import type { Ring } from './ring.ts';
+
+/** Whether the wanted replicas of `partition` have to pull: not where they are the old ones. */
+export function inTransition(ring: Ring, partition: Partition): boolean {
+  const [old, wanted] = ring.replicaSets(partition);
+  return old !== undefined && wanted !== undefined && !sameReplicas(old, wanted);
+}
+
+/**
+ * Whether `node` has to pull `partition`: every replica of a wanted set that differs from the old one,
+ * those that keep their place included. (A replica that was kept may have missed what the quorums of the
+ * old set hold.)
+ */
+export function mustPull(ring: Ring, node: NodeId, partition: Partition): boolean {
+  return inTransition(ring, partition) && ring.next?.[partition]?.includes(node) === true;
+}
+
+/** In order of their numbers. */
+export function partitionsToPull(ring: Ring, node: NodeId): readonly Partition[] {
+  const partitions = Array.from(ring.assignment.keys()) as Partition[];
+  return partitions.filter((partition) => mustPull(ring, node, partition));
+}
+
+/** How many old replicas of `partition` a wanted one has to have met; all where only survivors are left. */
+export function pullsNeeded(ring: Ring, partition: Partition): number {
+  const old = ring.assignment[partition]?.length ?? 0;
+  return ring.recovering.includes(partition) ? old : sourcesNeeded(old);
+}

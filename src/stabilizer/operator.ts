@@ -1,0 +1,160 @@
+/**
+ * What an operator may ask of the cluster through any member: sending members away, giving up dead ones,
+ * another replication factor. Each is one decision of the ring register; of two that are asked at once
+ * exactly one wins, and the other is told.
+ */
+import { ClientError } from '../errors.ts';
+import type { Membership } from '../membership/membership.ts';
+import type { Leaving, Member } from '../ring/member.ts';
+import { changedRing, type RingWish } from '../ring/next-ring.ts';
+import type { Ring } from '../ring/ring.ts';
+import { MAX_REPLICATION_FACTOR } from '../ring/ring-parts.ts';
+import { type ChangePlan, planOf } from './change-plan.ts';
+
+export type MemberChange = 'leave' | 'remove' | 'replace';
+
+/** A change that was decided. */
+export interface Started {
+  /** Name of the task that carries it out; absent when nothing has to move. */
+  readonly task: string | undefined;
+  readonly epoch: number;
+}
+
+export class ClusterOperator {
+  readonly #membership: Membership;
+  /** Mean size of a record kept here, bytes, for estimates. */
+  readonly #recordBytes: () => Promise<number>;
+  /** Values kept by all members together. */
+  readonly #keysKept: () => Promise<number>;
+  readonly #transferRateBytes: number;
+
+  constructor(options: {
+    readonly membership: Membership;
+    readonly recordBytes: () => Promise<number>;
+    readonly keysKept: () => Promise<number>;
+    readonly transferRateBytes: number;
+  }) {
+    this.#membership = options.membership;
+    this.#recordBytes = options.recordBytes;
+    this.#keysKept = options.keysKept;
+    this.#transferRateBytes = options.transferRateBytes;
+  }
+
+  /** @throws ClientError */
+  changeMember(change: MemberChange, name: string): Promise<Started> {
+    return this.#decide((ring) => this.#memberWish(ring, change, name));
+  }
+
+  /** @throws ClientError */
+  changeReplicationFactor(replicationFactor: number): Promise<Started> {
+    return this.#decide(() => factorWish(replicationFactor));
+  }
+
+  /** What it would move, without doing it. @throws ClientError */
+  planMember(change: MemberChange, name: string): Promise<ChangePlan> {
+    return this.#plan((ring) => this.#memberWish(ring, change, name));
+  }
+
+  /** @throws ClientError */
+  planReplicationFactor(replicationFactor: number): Promise<ChangePlan> {
+    return this.#plan(() => factorWish(replicationFactor));
+  }
+
+  async #decide(wishOf: (ring: Ring) => RingWish): Promise<Started> {
+    const before = this.#ring();
+    const wish = wishOf(before); // what is wrong with it is said before anything is tried
+    const decision = await this.#membership.decide((ring) =>
+      ring.epoch === before.epoch ? changedRing(ring, wish) : undefined,
+    );
+    switch (decision.state) {
+      case 'decided': {
+        const { epoch, next } = decision.ring;
+        return { epoch, task: next === undefined ? undefined : taskOf(epoch) };
+      }
+      case 'nothing':
+        if (this.#ring().epoch === before.epoch) return { epoch: before.epoch, task: undefined };
+        throw overtaken();
+      case 'overtaken':
+        throw overtaken();
+      case 'undecided':
+        throw new ClientError(
+          'quorum_unavailable',
+          'too few members answered to decide on it; a majority of them is needed. It may still be decided; ' +
+            'look at /cluster before asking again',
+          { outcome: 'unknown' },
+        );
+    }
+  }
+
+  async #plan(wishOf: (ring: Ring) => RingWish): Promise<ChangePlan> {
+    const ring = this.#ring();
+    const after = changedRing(ring, wishOf(ring));
+    const [keysKept, recordBytes] = await Promise.all([this.#keysKept(), this.#recordBytes()]);
+    const replicas = ring.assignment.reduce((sum, set) => sum + set.length, 0);
+    const bytesPerReplica = (keysKept * recordBytes) / Math.max(1, replicas);
+    return planOf(after, bytesPerReplica, this.#transferRateBytes);
+  }
+
+  #ring(): Ring {
+    const { ring } = this.#membership;
+    if (ring !== undefined) return ring;
+    throw new ClientError('not_ready', 'this node does not belong to a cluster yet', {
+      outcome: 'not_applied',
+    });
+  }
+
+  #memberWish(ring: Ring, change: MemberChange, name: string): RingWish {
+    const member = ring.members.find((each) => each.name === name && each.leaving === 'no');
+    if (member === undefined) throw refuse(`there is no member named ${name}; /cluster lists them`);
+    const isDead = this.#membership.state(member.id) === 'dead';
+    if (change === 'leave') {
+      if (isDead) throw refuse(`${name} is dead and cannot hand over its data; remove it instead`);
+      this.#refuseTooFew(ring, name);
+      return { members: marked(ring, member, 'asked') };
+    }
+    if (!isDead) {
+      throw refuse(
+        `${name} is ${this.#membership.state(member.id)}, not dead; stop it first, or let it leave`,
+      );
+    }
+    return { members: marked(ring, member, 'replaced') };
+  }
+
+  #refuseTooFew({ members, replicationFactor }: Ring, name: string): void {
+    const staying = members.filter(({ leaving }) => leaving === 'no').length - 1;
+    if (staying >= replicationFactor) return;
+    throw refuse(
+      `without ${name} there would be ${staying} members, fewer than the replication factor (${replicationFactor}); ` +
+        'lower that first, or add a member',
+    );
+  }
+}
+
+/** The name of the task that carries out the joint ring of `epoch`. */
+export function taskOf(epoch: number): string {
+  return `ring-${epoch}`;
+}
+
+function factorWish(replicationFactor: number): RingWish {
+  const isFactor = Number.isInteger(replicationFactor) && replicationFactor >= 1;
+  if (isFactor && replicationFactor <= MAX_REPLICATION_FACTOR) return { replicationFactor };
+  throw new ClientError(
+    'invalid_parameter',
+    `the replication factor is a whole number from 1 to ${MAX_REPLICATION_FACTOR}`,
+    { outcome: 'not_applied' },
+  );
+}
+
+function marked(ring: Ring, member: Member, leaving: Leaving): readonly Member[] {
+  return ring.members.map((each) => (each.id === member.id ? { ...each, leaving } : each));
+}
+
+function refuse(why: string): ClientError {
+  return new ClientError('conflict', why, { outcome: 'not_applied' });
+}
+
+function overtaken(): ClientError {
+  return refuse(
+    'another change was decided first; look at /cluster, then ask again if it is still wanted',
+  );
+}

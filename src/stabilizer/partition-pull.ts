@@ -1,0 +1,255 @@
+/**
+ * One partition's pull under one joint ring: from enough replicas of the old set to have met every
+ * acknowledged write (n-q+1, or all of them where only survivors are left). Each source is compared
+ * leaf by leaf, and what differs is fetched page by page; after an error it goes on behind the last page
+ * that was stored. Afresh compared for each source: what one brought, the next need not bring again.
+ */
+import type { Key, NodeId, Partition } from '../ids.ts';
+import type { Membership } from '../membership/membership.ts';
+import { LeafDigests } from '../merkle/leaf-digests.ts';
+import { encodeLeaves } from '../merkle/leaf-set.ts';
+import type { LossyPartitions } from '../replica/lossy-partitions.ts';
+import type { PartitionContents, PartitionScan } from '../replica/partition-scan.ts';
+import type { Replica } from '../replica/replica.ts';
+import { pullsNeeded } from '../ring/pulls.ts';
+import type { ReplicaSet } from '../ring/replica-set.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { ReplyOf, RequestOf } from '../rpc/messages.ts';
+import type { Transport } from '../rpc/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { StoreFullError } from '../storage/store.ts';
+import type { Counters } from '../telemetry/counters.ts';
+import type { Log } from '../telemetry/log.ts';
+import { openSealed, type SealedRecord } from '../version/record-codec.ts';
+
+export interface PullPorts {
+  readonly self: NodeId;
+  readonly membership: Pick<Membership, 'ring' | 'isReachable' | 'adopt'>;
+  readonly transport: Pick<Transport, 'call'>;
+  readonly replica: Pick<Replica, 'apply' | 'space'>;
+  readonly scan: PartitionScan;
+  readonly lossy: LossyPartitions;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly log: Log;
+  /** Hears of each key whose own record is damaged. */
+  readonly onDamaged: (key: Key) => void;
+}
+
+/** Where a source is read on. */
+interface Cursor {
+  readonly leaves: Uint8Array;
+  after: Key | undefined;
+  /** Something could not be stored, because the own copy of it is damaged. */
+  refusedHere: boolean;
+}
+
+/** Records stored at once. */
+const APPLIED_AT_ONCE = 64;
+/**
+ * How long a source may take over an answer, milliseconds: at first no longer than a lost message is worth,
+ * then twice as long each time, up to a walk through the largest partition.
+ */
+const FIRST_TIMEOUT_MS = 2_000;
+const LAST_TIMEOUT_MS = 60_000;
+/** How often a call under way looks whether its source still answers, milliseconds. */
+const WATCH_EVERY_MS = 1_000;
+
+export class PartitionPull {
+  readonly partition: Partition;
+  /** Bytes of the records that were stored. */
+  bytes = 0;
+  readonly #ports: PullPorts;
+  readonly #ring: Ring;
+  readonly #old: ReplicaSet;
+  readonly #cursors = new Map<NodeId, Cursor>();
+  /** How long each source may take; absent: the first time. Milliseconds. */
+  readonly #timeouts = new Map<NodeId, number>();
+  /** Sources that had nothing more to bring. */
+  readonly #merged = new Set<NodeId>();
+  /** Whether this node is a source for itself: in the old set, with a sound copy. */
+  #ownCounts = false;
+
+  constructor(ports: PullPorts, ring: Ring, partition: Partition) {
+    this.#ports = ports;
+    this.#ring = ring;
+    this.partition = partition;
+    this.#old = ring.assignment[partition] ?? [];
+  }
+
+  /**
+   * Pulls from the sources that answer now and are not `resting`; `onFailed` hears of each that did
+   * not do what it was asked. True when it was enough, counting earlier tries.
+   */
+  async attempt(
+    resting: (source: NodeId) => boolean,
+    onFailed: (source: NodeId) => void,
+  ): Promise<boolean> {
+    const { self, membership } = this.#ports;
+    if (this.#old.includes(self)) await this.#lookAtOwn();
+    for (const source of this.#old) {
+      if (this.#isEnough) return true;
+      if (!this.#isCurrent) return false;
+      if (source === self || this.#merged.has(source)) continue;
+      if (resting(source) || !membership.isReachable(source)) continue;
+      if (await this.#pullFrom(source)) this.#merged.add(source);
+      else onFailed(source);
+    }
+    return this.#isEnough;
+  }
+
+  get #isEnough(): boolean {
+    const needed = pullsNeeded(this.#ring, this.partition);
+    return this.#isCurrent && this.#merged.size + (this.#ownCounts ? 1 : 0) >= needed;
+  }
+
+  /** A session dies with its epoch: under another ring all is compared again. */
+  get #isCurrent(): boolean {
+    return this.#ports.membership.ring === this.#ring;
+  }
+
+  async #lookAtOwn(): Promise<PartitionContents> {
+    const { self, scan, lossy, onDamaged } = this.#ports;
+    const contents = await scan.contents(this.partition, this.#ring);
+    const isSound = contents.whole && contents.damaged.length === 0 && !lossy.has(this.partition);
+    this.#ownCounts = isSound && this.#old.includes(self);
+    for (const key of contents.damaged) onDamaged(key);
+    return contents;
+  }
+
+  /** True when all that the source holds is on this disk. */
+  async #pullFrom(source: NodeId): Promise<boolean> {
+    const cursor = this.#cursors.get(source) ?? (await this.#compare(source));
+    if (cursor === undefined) return false;
+    this.#cursors.set(source, cursor);
+    while (this.#isCurrent) {
+      const page = await this.#page(source, cursor);
+      if (page === undefined || !(await this.#store(source, cursor, page.records))) return false;
+      if (page.next === undefined) {
+        this.#cursors.delete(source);
+        return !cursor.refusedHere;
+      }
+      cursor.after = page.next;
+    }
+    return false;
+  }
+
+  /** Both sides walk at the same time: the closer, the less that clients wrote meanwhile differs. */
+  async #compare(source: NodeId): Promise<Cursor | undefined> {
+    const { partition } = this;
+    const { epoch } = this.#ring;
+    const request = { type: 'transfer.digests', epoch, partition } as const;
+    const [reply, own] = await Promise.all([
+      this.#ask<'transfer.digests'>(source, request),
+      this.#lookAtOwn(),
+    ]);
+    if (reply === undefined) return undefined;
+    const theirs = LeafDigests.decode(reply.digests);
+    if (theirs === undefined) return this.#distrust(source, 'digests that cannot be read');
+    const leaves = encodeLeaves(own.digests.differingFrom(theirs));
+    return { leaves, after: undefined, refusedHere: false };
+  }
+
+  /** The next page of the source's records. */
+  async #page(
+    source: NodeId,
+    { leaves, after }: Cursor,
+  ): Promise<ReplyOf<'transfer.records'> | undefined> {
+    if (leaves.every((bits) => bits === 0)) return { records: [], next: undefined };
+    const { partition } = this;
+    const { epoch } = this.#ring;
+    const request = { type: 'transfer.records', epoch, partition, leaves, after } as const;
+    const page = await this.#ask<'transfer.records'>(source, request);
+    if (page?.next !== undefined && after !== undefined && !isBehind(page.next, after)) {
+      return this.#distrust(source, 'a page that leads back');
+    }
+    return page;
+  }
+
+  /** True when the whole page is on disk, but for records of which the own copy is damaged. */
+  async #store(source: NodeId, cursor: Cursor, page: readonly Uint8Array[]): Promise<boolean> {
+    const records = page.map(openSealed);
+    if (!records.every((record) => this.#belongsHere(record))) {
+      this.#distrust(source, 'a record that is damaged or of another partition');
+      return false;
+    }
+    for (let at = 0; at < records.length; at += APPLIED_AT_ONCE) {
+      if (this.#ports.replica.space === 'exhausted') return false;
+      const some = records.slice(at, at + APPLIED_AT_ONCE);
+      const applied = await Promise.all(some.map((record) => this.#apply(record)));
+      if (applied.includes('full')) return false;
+      if (applied.includes('damaged')) cursor.refusedHere = true;
+    }
+    return true;
+  }
+
+  async #apply(record: SealedRecord): Promise<'held' | 'damaged' | 'full'> {
+    const { replica, clock, counters, onDamaged } = this.#ports;
+    try {
+      const { state } = await replica.apply(this.partition, record, clock.monotonicMs());
+      if (state === 'damaged') {
+        onDamaged(record.key);
+        return 'damaged';
+      }
+    } catch (error) {
+      if (error instanceof StoreFullError) return 'full';
+      throw error;
+    }
+    this.bytes += record.bytes.length;
+    counters.add('transfer_records_total');
+    counters.add('transfer_bytes_total', record.bytes.length);
+    return 'held';
+  }
+
+  #belongsHere(record: SealedRecord | undefined): record is SealedRecord {
+    return record !== undefined && this.#ring.partitionOf(record.key) === this.partition;
+  }
+
+  /** `undefined` when the source refused, or does not answer any more. */
+  async #ask<Type extends 'transfer.digests' | 'transfer.records'>(
+    source: NodeId,
+    request: RequestOf<Type>,
+  ): Promise<ReplyOf<Type> | undefined> {
+    const { transport, membership, log } = this.#ports;
+    const timeoutMs = this.#timeouts.get(source) ?? FIRST_TIMEOUT_MS;
+    const call = transport.call<Type>(source, request, { timeoutMs, traffic: 'transfer' });
+    const answer = await this.#whileReachable(source, call);
+    if (answer?.ok) return answer.reply;
+    if (answer?.failure === 'timeout')
+      this.#timeouts.set(source, Math.min(2 * timeoutMs, LAST_TIMEOUT_MS));
+    const why = answer?.failure === 'refused' ? answer.refusal.reason : answer?.failure;
+    const { partition } = this;
+    log.debug('a source of a transfer did not answer', { source, partition, why });
+    if (answer?.failure === 'refused' && answer.refusal.ring !== undefined) {
+      await membership.adopt(answer.refusal.ring);
+    }
+    return undefined;
+  }
+
+  /** What `call` resolves to; `undefined` as soon as the source counts as silent. */
+  #whileReachable<Result>(source: NodeId, call: Promise<Result>): Promise<Result | undefined> {
+    const { clock, membership } = this.#ports;
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (membership.isReachable(source)) timer = clock.schedule(WATCH_EVERY_MS, look);
+        else resolve(undefined);
+      };
+      let timer = clock.schedule(WATCH_EVERY_MS, look);
+      call.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  #distrust(source: NodeId, what: string): undefined {
+    const { partition } = this;
+    this.#ports.log.error('a source of a transfer sent what cannot be used', {
+      source,
+      partition,
+      what,
+    });
+    return undefined;
+  }
+}
+
+function isBehind(key: Key, other: Key): boolean {
+  return Buffer.compare(Buffer.from(key, 'utf8'), Buffer.from(other, 'utf8')) > 0;
+}

@@ -1,0 +1,160 @@
+/**
+ * The node-down policy: a member that was dead for the grace period is replaced, if a majority of the
+ * members agrees; where too few replicas of a partition survive, what survives goes on after three. When
+ * many are dead at once it is probably the network, and nothing is replaced until an operator says so.
+ */
+import type { NodeId } from '../ids.ts';
+import type { Membership } from '../membership/membership.ts';
+import {
+  changedRing,
+  partitionsLost,
+  renewedRing,
+  survivorsRing,
+  withoutMissing,
+} from '../ring/next-ring.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { Loop } from '../runtime/loop.ts';
+import type { Random } from '../runtime/random.ts';
+import type { Log } from '../telemetry/log.ts';
+import { waitsMs } from './turn-taking.ts';
+
+const LOOK_EVERY_MS = 500;
+const SURVIVORS_WAIT_GRACES = 3;
+
+export class Replacement {
+  readonly #self: NodeId;
+  readonly #membership: Membership;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #loop: Loop;
+  #frozen = false;
+  /** When this node first saw the ring of the present epoch while it was silent to members. */
+  #silentSince: { readonly epoch: number; readonly ms: number } | undefined;
+
+  constructor(options: {
+    readonly self: NodeId;
+    readonly membership: Membership;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Log;
+  }) {
+    this.#self = options.self;
+    this.#membership = options.membership;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#loop = new Loop({
+      clock: options.clock,
+      random: options.random,
+      everyMs: LOOK_EVERY_MS,
+      turn: () => this.#turn(),
+      onError: (cause) =>
+        options.log.error('a replacement failed; it is tried again', { err: cause }),
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  /** Whether replacement has stopped because too many members are dead at once. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  async #turn(): Promise<void> {
+    const { ring } = this.#membership;
+    if (ring?.member(this.#self) === undefined) return;
+    this.#lookAtFreeze(ring);
+    if (!this.#frozen) {
+      if (await this.#replace(ring)) return;
+      if (await this.#goOnWithSurvivors(ring)) return;
+    }
+    await this.#endSilence(ring);
+  }
+
+  /** True when something was proposed, whatever came of it. */
+  async #replace(ring: Ring): Promise<boolean> {
+    const staying = ring.members.filter(({ leaving }) => leaving === 'no').map(({ id }) => id);
+    const gone = this.#deadFor(ring, ring.graceMs).filter((id) => staying.includes(id));
+    if (gone.length === 0 || gone.length === staying.length) return false;
+    if (!(await this.#membership.consent(ring, gone, 'replacement'))) return false;
+    const missing = new Set(gone);
+    const decision = await this.#membership.decide((now) =>
+      changedRing(now, { members: withoutMissing(now.members, missing) }),
+    );
+    if (decision.state === 'decided')
+      this.#log.warn('dead members are replaced', { members: this.#names(ring, gone) });
+    return true;
+  }
+
+  async #goOnWithSurvivors(ring: Ring): Promise<boolean> {
+    if (ring.lastSurvivor === 'wait') return false;
+    const silent = new Set(this.#deadFor(ring, SURVIVORS_WAIT_GRACES * ring.graceMs));
+    const lost = partitionsLost(ring, silent);
+    if (lost.length === 0) return false;
+    const gone = [...silent].filter((id) => lost.some((p) => ring.assignment[p]?.includes(id)));
+    if (!(await this.#membership.consent(ring, gone, 'survivors'))) return false;
+    const decision = await this.#membership.decide((now) =>
+      // What the members agreed to holds for this epoch only.
+      now.epoch === ring.epoch ? survivorsRing(now, new Set(gone)) : undefined,
+    );
+    if (decision.state === 'decided') {
+      this.#log.error(
+        'partitions go on with fewer replicas than it takes to know of every acknowledged write; ' +
+          'start the missing nodes with their old disks to get back what only they hold',
+        { partitions: lost.length, missing: this.#names(ring, gone) },
+      );
+    }
+    return true;
+  }
+
+  /**
+   * Members that this node agreed to go on without, and no ring came of it (they came back, or whoever
+   * asked died): another epoch sets it free to answer them again.
+   */
+  async #endSilence(ring: Ring): Promise<void> {
+    if (this.#membership.silentTo.length === 0) {
+      this.#silentSince = undefined;
+      return;
+    }
+    if (this.#silentSince?.epoch !== ring.epoch)
+      this.#silentSince = { epoch: ring.epoch, ms: this.#clock.monotonicMs() };
+    if (!this.#isDue(ring, this.#silentSince.ms + ring.graceMs)) return;
+    await this.#membership.decide((now) =>
+      now.epoch === ring.epoch ? renewedRing(now) : undefined,
+    );
+  }
+
+  #lookAtFreeze(ring: Ring): void {
+    const dead = this.#deadFor(ring, 0).length;
+    const frozen = dead > Math.max(2, Math.floor(ring.voters.length / 4));
+    if (frozen === this.#frozen) return;
+    this.#frozen = frozen;
+    if (frozen) {
+      this.#log.error(
+        'too many members are dead at once; nothing is replaced until some are back, or an operator removes them',
+        { dead, members: ring.members.length },
+      );
+    } else this.#log.info('few enough members are dead; replacement goes on', { dead });
+  }
+
+  /** Members dead for `durationMs`, when it is this node's turn to do something about it. */
+  #deadFor(ring: Ring, durationMs: number): readonly NodeId[] {
+    return ring.members.flatMap(({ id }) => {
+      const sinceMs = this.#membership.deadSinceMs(id);
+      const isDue = sinceMs !== undefined && this.#isDue(ring, sinceMs + durationMs, durationMs);
+      return isDue ? [id] : [];
+    });
+  }
+
+  #isDue(ring: Ring, atMs: number, durationMs = 1): boolean {
+    const isAlive = (member: NodeId): boolean => this.#membership.isReachable(member);
+    const turnMs = durationMs === 0 ? 0 : waitsMs(ring, this.#self, isAlive);
+    return this.#clock.monotonicMs() >= atMs + turnMs;
+  }
+
+  #names(ring: Ring, ids: readonly NodeId[]): string {
+    return ids.map((id) => ring.member(id)?.name ?? id).join(', ');
+  }
+}

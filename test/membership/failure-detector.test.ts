@@ -1,0 +1,343 @@
+import { describe, expect, test } from 'vitest';
+import type { Address, Epoch, Incarnation, NodeId } from '../../src/ids.ts';
+import { FailureDetector } from '../../src/membership/failure-detector.ts';
+import { PeerClocks } from '../../src/membership/peer-clocks.ts';
+import { RingHolder } from '../../src/membership/ring-holder.ts';
+import { Ring } from '../../src/ring/ring.ts';
+import { encodeRing } from '../../src/ring/ring-codec.ts';
+import type { RequestOf } from '../../src/rpc/messages.ts';
+import type { Answer, Transport } from '../../src/rpc/transport.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { membersFrom } from '../ring/placement.ts';
+import { ringOf } from '../ring/sample-rings.ts';
+import { HandClock } from '../runtime/hand-clock.ts';
+import { SeededRandom } from '../simulator/seeded-random.ts';
+import { silentLog } from '../telemetry/silent-log.ts';
+
+const RING = ringOf(membersFrom(1, 3));
+const [A, B, C] = RING.members.map(({ id }) => id) as [NodeId, NodeId, NodeId];
+
+describe('of each member it is known', () => {
+  test('when the latest ping was sent that the member itself answered', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    const before = group.at(A).lastAckedMs(B);
+    group.delayMs = 300;
+    await group.pass(5_000);
+    const sent = group.pings.filter(({ from, to }) => from === A && to === B);
+    const answered = sent.filter(({ atMs }) => atMs <= group.clock.monotonicMs() - 300);
+    const after = group.at(A).lastAckedMs(B);
+    expect(after?.monotonicMs).toBe(answered.at(-1)?.atMs);
+    expect(after?.monotonicMs).toBeGreaterThan(before?.monotonicMs ?? 0);
+    expect((after?.wallMs ?? 0) - (before?.wallMs ?? 0)).toBeCloseTo(
+      (after?.monotonicMs ?? 0) - (before?.monotonicMs ?? 0),
+    );
+  });
+
+  test('nothing new by an answer to a helper: only what it answered itself counts', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.fate = (from, to) => (from === A && to === B ? 'timeout' : 'arrives');
+    const cutMs = group.clock.monotonicMs();
+    await group.pass(8_000);
+    expect(group.at(A).state(B)).toBe('alive');
+    expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeLessThanOrEqual(cutMs);
+    expect(group.at(B).lastAckedMs(A)?.monotonicMs).toBeGreaterThan(cutMs);
+  });
+
+  test('when it last had an answer from this node', async () => {
+    const group = await Group.begin();
+    expect(group.at(A).lastAnsweredMs(B)).toBeUndefined();
+    await group.pass(3_000);
+    const arrived = group.pings.filter(({ from, to }) => from === B && to === A);
+    expect(group.at(A).lastAnsweredMs(B)?.monotonicMs).toBe(arrived.at(-1)?.atMs);
+  });
+
+  test('since when it is dead, until it is alive again', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    expect(group.at(A).deadSinceMs(C)).toBeUndefined();
+    group.fate = (from, to) => {
+      if (from === C) return 'timeout';
+      return to === C ? 'refused' : 'arrives';
+    };
+    const killedMs = group.clock.monotonicMs();
+    await group.pass(3_000);
+    const sinceMs = group.at(A).deadSinceMs(C) ?? 0;
+    expect(sinceMs).toBeGreaterThan(killedMs);
+    expect(group.at(A).missing()).toEqual([C]);
+    await group.pass(5_000);
+    expect(group.at(A).deadSinceMs(C)).toBe(sinceMs);
+    group.fate = () => 'arrives';
+    await group.pass(2_000);
+    expect(group.at(A).deadSinceMs(C)).toBeUndefined();
+    expect(group.changes(A, C)).toEqual(['alive', 'suspect', 'dead', 'alive']);
+  });
+
+  test('what time it is there', async () => {
+    const group = await Group.begin();
+    expect(group.clocksOf(A).known).toBe(false);
+    await group.pass(1_000);
+    expect(group.clocksOf(A).known).toBe(true);
+  });
+});
+
+describe('kept silent to', () => {
+  test('a member gets no answer, until others are', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.silentTo.set(A, [B]);
+    const silentMs = group.clock.monotonicMs();
+    await group.pass(5_000);
+    expect(group.at(B).lastAckedMs(A)?.monotonicMs).toBeLessThanOrEqual(silentMs);
+    expect(group.at(A).lastAnsweredMs(B)?.monotonicMs).toBeLessThanOrEqual(silentMs);
+    expect(group.at(A).lastAnsweredMs(C)?.monotonicMs).toBeGreaterThan(silentMs);
+    // It still asks, and those that it is silent to through others know that it is there.
+    expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeGreaterThan(silentMs);
+    expect(group.at(B).state(A)).toBe('alive');
+    group.silentTo.delete(A);
+    await group.pass(2_500);
+    expect(group.at(B).lastAckedMs(A)?.monotonicMs).toBeGreaterThan(silentMs);
+  });
+});
+
+describe('a ping', () => {
+  test('whose connection was lost is sent once more: only then it shows who is still there', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    let lost = 0;
+    group.fate = (from, to) => (from === A && to === B && lost++ % 2 === 0 ? 'lost' : 'arrives');
+    await group.pass(3_000);
+    expect(lost).toBeGreaterThan(2);
+    expect(group.changes(A, B)).toEqual(['alive']);
+    expect(group.asked).toBe(0);
+  });
+
+  test('that was refused at one address is sent once more: the member may have shown another', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    let refused = 0;
+    group.fate = (from, to) =>
+      from === A && to === B && refused++ % 2 === 0 ? 'refused' : 'arrives';
+    await group.pass(3_000);
+    expect(refused).toBeGreaterThan(2);
+    expect(group.changes(A, B)).toEqual(['alive']);
+    expect(group.asked).toBe(0);
+  });
+
+  test('of a newer epoch makes the receiver ask for that ring, and does not wait for it', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    await group.adopt(A, new Ring({ ...RING, epoch: 2 as Epoch }));
+    const beforeMs = group.clock.monotonicMs();
+    await group.pass(3_000);
+    // Nobody ever hands the ring out here.
+    expect(group.catchUps).toContainEqual({ by: B, from: A });
+    expect(group.catchUps).toContainEqual({ by: C, from: A });
+    expect(group.catchUps).not.toContainEqual(expect.objectContaining({ by: A }));
+    expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeGreaterThan(beforeMs);
+  });
+});
+
+test('all members are pinged once at the start, and are ready to be counted then', async () => {
+  const group = await Group.begin();
+  expect([group.at(A).triedAll, group.at(A).metMajority]).toEqual([false, false]);
+  await group.pass(20);
+  expect([group.at(A).triedAll, group.at(A).metMajority]).toEqual([true, true]);
+  expect(group.at(A).missing()).toEqual([]);
+});
+
+test('a member that only others have reached is missing, and looked for where it may have moved', async () => {
+  const group = new Group();
+  group.fate = (from, to) => (from === A && to === B ? 'refused' : 'arrives');
+  for (const self of [A, B, C]) await group.start(self);
+  await group.pass(1_500);
+  expect(group.at(A).state(B)).toBe('alive');
+  expect(group.at(A).missing()).toEqual([B]);
+  expect(group.at(A).metMajority).toBe(false);
+  const before = group.searches;
+  await group.pass(3_000);
+  expect(group.searches).toBeGreaterThan(before);
+  expect(group.at(A).metMajority).toBe(true); // two of three, after a moment
+  group.fate = () => 'arrives';
+  await group.pass(2_000);
+  expect(group.at(A).missing()).toEqual([]);
+});
+
+test('members that moved are looked for while some are missing, and only then', async () => {
+  const group = await Group.begin();
+  await group.pass(3_000);
+  const before = group.searches;
+  await group.pass(3_000);
+  expect(group.searches).toBe(before);
+  group.fate = (from, to) => ([from, to].includes(C) ? 'timeout' : 'arrives');
+  await group.pass(8_000);
+  expect(group.searches - before).toBeGreaterThan(5);
+});
+
+test('a stopped one sends nothing and leaves no timer', async () => {
+  const group = await Group.begin();
+  await group.pass(3_000);
+  await group.stop();
+  const sent = group.pings.length;
+  await group.pass(5_000);
+  expect(group.pings).toHaveLength(sent);
+  expect(group.clock.timers).toBe(0);
+});
+
+type Fate = 'arrives' | 'refused' | 'timeout' | 'lost';
+
+/** Three detectors that call each other directly, all by one clock. */
+class Group {
+  /** To whom members keep silent. */
+  readonly silentTo = new Map<NodeId, readonly NodeId[]>();
+  readonly clock = new HandClock();
+  readonly pings: { readonly from: NodeId; readonly to: NodeId; readonly atMs: number }[] = [];
+  readonly catchUps: { readonly by: NodeId; readonly from: NodeId }[] = [];
+  asked = 0;
+  searches = 0;
+  /** How long an answer takes. */
+  delayMs = 0;
+  /** What becomes of a message. */
+  fate: (from: NodeId, to: NodeId) => Fate = () => 'arrives';
+  readonly #detectors = new Map<NodeId, FailureDetector>();
+  readonly #rings = new Map<NodeId, RingHolder>();
+  readonly #clocks = new Map<NodeId, PeerClocks>();
+  readonly #changes: { readonly by: NodeId; readonly of: NodeId; readonly now: string }[] = [];
+
+  static async begin(): Promise<Group> {
+    const group = new Group();
+    for (const self of [A, B, C]) await group.start(self);
+    return group;
+  }
+
+  at(node: NodeId): FailureDetector {
+    return found(this.#detectors.get(node));
+  }
+
+  clocksOf(node: NodeId): PeerClocks {
+    return found(this.#clocks.get(node));
+  }
+
+  /** The states of a member, as a node came to believe them. */
+  changes(by: NodeId, of: NodeId): readonly string[] {
+    return this.#changes.filter((each) => each.by === by && each.of === of).map(({ now }) => now);
+  }
+
+  async adopt(node: NodeId, ring: Ring): Promise<void> {
+    await found(this.#rings.get(node)).adopt(encodeRing(ring));
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 10) {
+      this.clock.advance(10);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async stop(): Promise<void> {
+    const stopped = Promise.all([...this.#detectors.values()].map((each) => each.stop()));
+    await this.pass(2_000); // what is under way
+    await stopped;
+  }
+
+  async start(self: NodeId): Promise<void> {
+    const { clock } = this;
+    const rings = await RingHolder.open({
+      self,
+      terms: TERMS,
+      store: new MemoryStore(),
+      supervisor: { fail: () => undefined, restart: () => undefined },
+      log: silentLog,
+      onRing: () => undefined,
+    });
+    this.#rings.set(self, rings);
+    await this.adopt(self, RING);
+    const clocks = new PeerClocks(clock);
+    this.#clocks.set(self, clocks);
+    const detector = new FailureDetector({
+      identity: { nodeId: self, incarnation: 1 as Incarnation, nonce: '' },
+      rings,
+      transport: this.#transportOf(self),
+      clock,
+      random: new SeededRandom(1, self),
+      clocks,
+      log: silentLog,
+      graceMs: 60_000,
+      hybridMs: () => clock.wallMs(),
+      silentTo: () => this.silentTo.get(self) ?? [],
+      catchUp: async (from) => void this.catchUps.push({ by: self, from }),
+      onMissing: async () => void this.searches++,
+      onChange: (of, _before, now) => this.#changes.push({ by: self, of, now }),
+    });
+    this.#detectors.set(self, detector);
+  }
+
+  #transportOf(self: NodeId): Transport {
+    const call = async (
+      to: NodeId,
+      request: RequestOf<'swim.ping' | 'swim.ping-req' | 'swim.sync'>,
+      { timeoutMs }: { readonly timeoutMs: number },
+    ): Promise<Answer<unknown>> => {
+      if (request.type === 'swim.ping') {
+        this.pings.push({ from: self, to, atMs: this.clock.monotonicMs() });
+      }
+      if (request.type === 'swim.ping-req') this.asked++;
+      const failed = { ok: false, from: to } as const;
+      switch (this.fate(self, to)) {
+        case 'refused':
+          return { ...failed, failure: 'unreachable', nobodyListens: true };
+        case 'lost':
+          return { ...failed, failure: 'lost' };
+        case 'timeout':
+          await this.#wait(timeoutMs);
+          return { ...failed, failure: 'timeout' };
+        case 'arrives':
+          break;
+      }
+      const context = { from: self, deadlineMs: this.clock.monotonicMs() + timeoutMs };
+      const { handlers } = this.at(to);
+      const handle = handlers[request.type] as (
+        asked: typeof request,
+        by: typeof context,
+      ) => ReturnType<(typeof handlers)['swim.ping']>;
+      const served = await handle(request, context);
+      if (this.delayMs > 0) await this.#wait(this.delayMs);
+      if (served.ok) return { ok: true, from: to, reply: served.reply };
+      return { ...failed, failure: 'refused', refusal: served.refusal };
+    };
+    const unused = () => {
+      throw new Error('not used by the detector');
+    };
+    return {
+      call: call as Transport['call'],
+      callAddress: unused,
+      learnAddress: unused,
+      serve: unused,
+      close: unused,
+    };
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.clock.schedule(ms, resolve));
+  }
+}
+
+const TERMS = {
+  nodeName: 'node1',
+  clusterName: 'test',
+  address: () => 'node1:7400' as Address,
+  zone: 'default',
+  weight: 1,
+  founders: [],
+  replicationFactor: 3,
+  replicationFactorGiven: false,
+  partitionCount: 16,
+  graceMs: 60_000,
+  lastSurvivor: 'use' as const,
+};
+
+function found<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('there is no such node');
+  return value;
+}

@@ -1,0 +1,62 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { NodeId } from '../../src/ids.ts';
+import { QuorumLease } from '../../src/membership/quorum-lease.ts';
+import { Ring } from '../../src/ring/ring.ts';
+import { member, membersFrom, nodeId } from '../ring/placement.ts';
+import { jointRing, ringOf } from '../ring/sample-rings.ts';
+import { HandClock } from '../runtime/hand-clock.ts';
+
+const GRACE_MS = 60_000;
+
+describe('a replica', () => {
+  let clock: HandClock;
+  const acked = new Map<NodeId, { monotonicMs: number; wallMs: number }>();
+  const five = ringOf(membersFrom(1, 5));
+  let lease: QuorumLease;
+
+  beforeEach(() => {
+    clock = new HandClock();
+    acked.clear();
+    lease = new QuorumLease({ self: nodeId(1), clock, lastAcked: (id) => acked.get(id) });
+  });
+
+  function ack(...numbers: number[]): void {
+    for (const number of numbers)
+      acked.set(nodeId(number), { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() });
+  }
+
+  test('answers quorum requests while a majority answered its probes', () => {
+    expect(lease.holds(five)).toBe(false);
+    ack(2);
+    expect(lease.holds(five)).toBe(false);
+    ack(3);
+    expect(lease.holds(five)).toBe(true);
+  });
+
+  test('stops a grace period after the last of those probes was sent', () => {
+    ack(2, 3);
+    clock.advance(GRACE_MS);
+    expect(lease.holds(five)).toBe(true);
+    clock.advance(1);
+    expect(lease.holds(five)).toBe(false);
+  });
+
+  test('counts by the wall clock too, because the other stands still in a suspended machine', () => {
+    ack(2, 3);
+    clock.jumpWall(GRACE_MS + 1);
+    expect(lease.holds(five)).toBe(false);
+  });
+
+  test('does not count newcomers, who have no vote yet', () => {
+    const joint = jointRing(ringOf(membersFrom(1, 3)), membersFrom(1, 6));
+    ack(4, 5, 6);
+    expect(lease.holds(joint)).toBe(false);
+    ack(2);
+    expect(lease.holds(joint)).toBe(true);
+  });
+
+  test('needs nobody where the others never go on without it, or there are none', () => {
+    expect(lease.holds(new Ring({ ...five, lastSurvivor: 'wait' }))).toBe(true);
+    expect(lease.holds(ringOf([member(1)]))).toBe(true);
+  });
+});

@@ -1,0 +1,205 @@
+import { describe, expect, test } from 'vitest';
+import type { Key, NodeId } from '../../src/ids.ts';
+import { Ring } from '../../src/ring/ring.ts';
+import type { Request, RequestContext, Served } from '../../src/rpc/messages.ts';
+import type { Transport } from '../../src/rpc/transport.ts';
+import { PartitionPull } from '../../src/stabilizer/partition-pull.ts';
+import { silentLog } from '../telemetry/silent-log.ts';
+import { A, B, C, type Copy, D, openCopy, P, record, records, ringOf } from './copies.ts';
+
+const JOINT = ringOf(2, [A, B, C], [A, B, D]);
+
+describe('the pull of a partition', () => {
+  test('needs n-q+1 of the old replicas', async () => {
+    const pull = await begin(D, JOINT);
+    pull.silent.add(B).add(C);
+    expect(await pull.attempt()).toBe(false);
+    pull.silent.delete(C);
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.failed).toEqual([]);
+  });
+
+  test('needs all of them where only survivors are left', async () => {
+    const pull = await begin(D, new Ring({ ...JOINT, recovering: [P] }));
+    pull.silent.add(C);
+    expect(await pull.attempt()).toBe(false);
+    pull.silent.delete(C);
+    expect(await pull.attempt()).toBe(true);
+  });
+
+  test('counts this node itself when it is an old replica with a sound copy', async () => {
+    const sound = await begin(A, JOINT);
+    sound.silent.add(C);
+    expect(await sound.attempt()).toBe(true);
+    for (const spoil of [
+      (copy: Copy) => copy.damage('own'),
+      (copy: Copy) => copy.lose('own'),
+      (copy: Copy) => copy.store.batch(copy.lossy.mark(P)),
+    ]) {
+      const pull = await begin(A, JOINT);
+      await pull.own.keep(record('own'));
+      await spoil(pull.own);
+      pull.silent.add(C);
+      expect(await pull.attempt()).toBe(false);
+    }
+  });
+
+  test('brings the newest of what its sources hold', async () => {
+    const pull = await begin(D, JOINT);
+    const [a, b] = [pull.copy(A), pull.copy(B)];
+    await a.keep(...records(30), record('x', 5), record('y', 1));
+    await b.keep(...records(30), record('x', 4), record('y', 2), record('z', 1));
+    expect(await pull.attempt()).toBe(true);
+    for (const [key, at] of [
+      ['x', 5],
+      ['y', 2],
+      ['z', 1],
+    ] as const) {
+      expect(await pull.own.replica.read(P, key as Key)).toMatchObject({
+        record: { version: record(key, at).version },
+      });
+    }
+    expect(await pull.own.keys()).toHaveLength(33);
+  });
+
+  test('goes on behind the last page that was stored', async () => {
+    const pull = await begin(D, JOINT);
+    const all = records(600, 2_000);
+    for (const id of [A, B, C]) await pull.copy(id).keep(...all);
+    pull.silent.add(B).add(C);
+    pull.failAfterPages = 2;
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.failed).toEqual([A]);
+    const stored = await pull.own.keys();
+    expect(stored.length).toBeGreaterThan(100);
+    pull.failAfterPages = Number.POSITIVE_INFINITY;
+    pull.asked.length = 0;
+    await pull.attempt();
+    expect(pull.asked[0]).toMatchObject({ type: 'transfer.records', after: stored.at(-1) });
+    expect(await pull.own.keys()).toHaveLength(600);
+    const whole = all.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    expect(pull.own.counters.get('transfer_bytes_total')).toBe(whole);
+  });
+
+  test('is not done while a source holds what cannot be stored over a damaged copy', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(record('x', 2));
+    await pull.own.keep(record('x', 1));
+    await pull.own.damage('x');
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.own.healed).toContain('x');
+    await pull.own.replica.heal(P, 'x' as Key, record('x', 2), 0);
+    expect(await pull.attempt()).toBe(true);
+  });
+
+  test('waits for room on the disk', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
+    pull.own.store.full = true;
+    expect(await pull.attempt()).toBe(false);
+    pull.own.store.full = false;
+    expect(await pull.attempt()).toBe(true);
+    expect(await pull.own.keys()).toHaveLength(10);
+  });
+
+  test('dies with its epoch, and takes the ring of a source that refused its own', async () => {
+    const pull = await begin(D, JOINT);
+    const fold = ringOf(3, [A, B, C], [A, C, D]);
+    for (const id of [A, B, C]) pull.copy(id).membership.ring = fold;
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.own.membership.ring.epoch).toBe(3);
+    for (const id of [A, B, C]) pull.copy(id).membership.ring = JOINT;
+    expect(await pull.attempt()).toBe(false);
+  });
+
+  test.each([
+    ['a record of nobody', { records: [Buffer.from('nonsense')], next: undefined }],
+    ['bytes that are no digests', { digests: Buffer.from('nonsense') }],
+  ])('believes no source that sends %s', async (_what, reply) => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(record('x'));
+    pull.forged = reply;
+    expect(await pull.attempt()).toBe(false);
+    expect(await pull.own.keys()).toEqual([]);
+    expect(pull.failed).toEqual([A, B, C]);
+  });
+
+  test('does not follow pages that lead back', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(record('x'));
+    pull.forged = { records: [record('x').bytes], next: 'x' as Key };
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.failed).toEqual([A]);
+    expect(pull.asked.length).toBeLessThan(12);
+  });
+
+  test('leaves sources alone that rest', async () => {
+    const pull = await begin(D, JOINT);
+    expect(await pull.attempt((source) => source !== A)).toBe(false);
+    expect(new Set(pull.askedOf)).toEqual(new Set([A]));
+  });
+});
+
+/** Node `self` pulls from the others of the old set. */
+async function begin(self: NodeId, ring: Ring) {
+  const own = await openCopy(self, ring);
+  const copies = new Map<NodeId, Copy>();
+  for (const id of [A, B, C, D]) copies.set(id, id === self ? own : await openCopy(id, ring));
+  const copy = (id: NodeId): Copy => copies.get(id) ?? own;
+  const bench = {
+    own,
+    copy,
+    /** Nodes that count as not reachable. */
+    silent: new Set<NodeId>(),
+    failAfterPages: Number.POSITIVE_INFINITY,
+    /** Sent in place of the replies that have such fields. */
+    forged: undefined as object | undefined,
+    asked: [] as Request[],
+    askedOf: [] as NodeId[],
+    failed: [] as NodeId[],
+    attempt(resting: (source: NodeId) => boolean = () => false): Promise<boolean> {
+      return pull.attempt(resting, (source) => bench.failed.push(source));
+    },
+  };
+  let pages = 0;
+  const call = async (to: NodeId, request: Request) => {
+    bench.asked.push(request);
+    bench.askedOf.push(to);
+    if (request.type === 'transfer.records' && ++pages > bench.failAfterPages) {
+      return { ok: false, from: to, failure: 'lost' };
+    }
+    const context = { from: self, deadlineMs: copy(to).clock.monotonicMs() + 10_000 };
+    const answer = await serve(copy(to), request, context);
+    if (!answer.ok) return { ok: false, from: to, failure: 'refused', refusal: answer.refusal };
+    const [field = ''] = Object.keys(bench.forged ?? {});
+    const isForged = field in (answer.reply as object);
+    return { ok: true, from: to, reply: isForged ? bench.forged : answer.reply };
+  };
+  const membership = {
+    get ring() {
+      return own.membership.ring;
+    },
+    isReachable: (node: NodeId) => !bench.silent.has(node),
+    adopt: async () => {
+      own.membership.ring = copy(A).membership.ring;
+    },
+  };
+  const pull = new PartitionPull(
+    {
+      ...own,
+      membership,
+      transport: { call: call as unknown as Transport['call'] },
+      log: silentLog,
+    },
+    ring,
+    P,
+  );
+  return bench;
+}
+
+function serve(copy: Copy, request: Request, context: RequestContext): Promise<Served<unknown>> {
+  const { handlers } = copy.source;
+  if (request.type === 'transfer.digests') return handlers[request.type](request, context);
+  if (request.type === 'transfer.records') return handlers[request.type](request, context);
+  throw new Error(`nobody pulls by ${request.type}`);
+}
