@@ -112,6 +112,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     probeRandom: random('swim'),
     log,
     hybridMs: () => versions.latestMs,
+    clockBound: () => ({ life: identity.nonce, ...versions.bound }),
     onRefused,
   });
 

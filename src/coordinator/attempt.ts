@@ -162,6 +162,7 @@ export function stateOf(answer: Answer<unknown>): ReplicaState {
       return 'timeout';
     case 'stale_epoch':
     case 'not_ready':
+    case 'rolled_back':
       return 'not_ready';
   }
 }

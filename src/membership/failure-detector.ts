@@ -4,7 +4,7 @@
  */
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
-import type { Handlers, NewsLine, Served } from '../rpc/messages.ts';
+import type { Handlers, NewsLine, RequestOf, Served } from '../rpc/messages.ts';
 import type { Answer, Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
@@ -18,6 +18,7 @@ import { Contacts, type Moment, momentOf } from './contacts.ts';
 import type { Identity } from './identity.ts';
 import { linesOf, newsIn } from './news-lines.ts';
 import type { PeerClocks } from './peer-clocks.ts';
+import type { ClockBound, RememberedBounds } from './remembered-bounds.ts';
 import type { RingHolder } from './ring-holder.ts';
 
 const EXCHANGE_TIMEOUT_MS = 1_000;
@@ -42,6 +43,12 @@ export interface FailureDetectorOptions {
   readonly graceMs: number;
   /** This node's hybrid clock, milliseconds. */
   readonly hybridMs: () => number;
+  /** The bound of its clock. */
+  readonly bound: () => ClockBound;
+  /** What the members told of theirs. */
+  readonly bounds: RememberedBounds;
+  /** A member remembers more of this node than is on its disk. */
+  readonly onRolledBack: () => Promise<void>;
   /** These are answered nothing that would tell them that this node is there. */
   readonly silentTo: () => readonly NodeId[];
   /** Asks a member that knows a newer ring for it. */
@@ -171,6 +178,7 @@ export class FailureDetector {
     this.#tracked = ring;
     const members = ring.members.map(({ id }) => id);
     this.#contacts.keepOnly(new Set(members));
+    this.#options.bounds.keepOnly(new Set(members));
     this.#perform(this.#swim.track(members, this.#nowMs));
   }
 
@@ -219,17 +227,25 @@ export class FailureDetector {
     const sent = momentOf(clock);
     const answer = await transport.call(
       to,
-      { type: 'swim.ping', epoch: this.#epoch, gossip: this.#gossipFor(to) },
+      { type: 'swim.ping', epoch: this.#epoch, ...this.#bound, gossip: this.#gossipFor(to) },
       { timeoutMs, traffic: 'membership' },
     );
     this.#noteTried(to);
-    if (!answer.ok) return outcomeOf(answer);
+    if (!answer.ok) {
+      this.#hearRefusal(answer);
+      return outcomeOf(answer);
+    }
     const { epoch, gossip } = answer.reply;
     clocks.record(to, answer.reply, sent.monotonicMs, this.#nowMs);
     this.#contacts.recordAcked(to, sent);
     this.#hear(gossip);
     this.#noteEpoch(epoch, to);
     return 'answered';
+  }
+
+  #hearRefusal(answer: Failed): void {
+    if (answer.failure === 'refused' && answer.refusal.reason === 'rolled_back')
+      this.#inBackground(() => this.#options.onRolledBack());
   }
 
   async #ask(helper: NodeId, target: NodeId, timeoutMs: number): Promise<HelperWord> {
@@ -253,9 +269,11 @@ export class FailureDetector {
   }
 
   async #answerPing(
-    { epoch, gossip }: { readonly epoch: number; readonly gossip: readonly NewsLine[] },
+    { epoch, life, startBoundMs, boundMs, gossip }: RequestOf<'swim.ping'>,
     from: NodeId,
   ): ReturnType<SwimHandlers['swim.ping']> {
+    if (!this.#options.bounds.follows(from, { life, startMs: startBoundMs, boundMs }))
+      return ROLLED_BACK;
     if (this.#options.silentTo().includes(from)) return SILENCE;
     const { clock, hybridMs } = this.#options;
     this.#hear(gossip);
@@ -327,6 +345,11 @@ export class FailureDetector {
     return members.map((member) => member.id).filter((id) => id !== this.#self);
   }
 
+  get #bound() {
+    const { life, startMs, boundMs } = this.#options.bound();
+    return { life, startBoundMs: startMs, boundMs };
+  }
+
   get #epoch() {
     return this.#options.rings.ring?.epoch ?? 0;
   }
@@ -336,6 +359,7 @@ export class FailureDetector {
   }
 }
 
+const ROLLED_BACK: Served<never> = { ok: false, refusal: { reason: 'rolled_back' } };
 /** Certain that nothing was done; it does not say why. */
 const SILENCE: Served<never> = { ok: false, refusal: { reason: 'not_ready' } };
 

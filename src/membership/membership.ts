@@ -7,6 +7,7 @@ import type { Ring } from '../ring/ring.ts';
 import type { Handlers } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
 import type { Store } from '../storage/store.ts';
@@ -20,12 +21,15 @@ import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { QuorumLease } from './quorum-lease.ts';
+import { type ClockBound, RememberedBounds } from './remembered-bounds.ts';
 import { RingAcceptor } from './ring-acceptor.ts';
 import { RingHolder } from './ring-holder.ts';
 import { type Decision, RingRegister } from './ring-register.ts';
 
 /** How long a question about rings may take, milliseconds. */
 const RING_TIMEOUT_MS = 2_000;
+/** How often what the members told of their clocks is brought to the disk, milliseconds. */
+const KEEP_BOUNDS_EVERY_MS = 5_000;
 
 export type MembershipHandlers = Pick<
   Handlers,
@@ -54,6 +58,8 @@ export interface MembershipOptions {
   readonly log: Log;
   /** This node's hybrid clock, milliseconds: what it drew or accepted, which never goes back. */
   readonly hybridMs: () => number;
+  /** The bound of that clock on disk. */
+  readonly clockBound: () => ClockBound;
   /** This node was started in a way in which no cluster takes it in. */
   readonly onRefused: (why: string) => void;
 }
@@ -67,6 +73,7 @@ export class Membership {
   readonly #rings: RingHolder;
   readonly #transport: Transport;
   readonly #clocks: PeerClocks;
+  readonly #boundsLoop: Loop;
   readonly #acceptor: RingAcceptor;
   readonly #register: RingRegister;
   readonly #consent: Consent;
@@ -74,7 +81,12 @@ export class Membership {
   readonly #founding: Founding;
   readonly #hybridMs: () => number;
 
-  private constructor(options: MembershipOptions, rings: RingHolder, acceptor: RingAcceptor) {
+  private constructor(
+    options: MembershipOptions,
+    rings: RingHolder,
+    acceptor: RingAcceptor,
+    bounds: RememberedBounds,
+  ) {
     const { identity, terms, transport, clock, random, log } = options;
     this.identity = identity;
     this.terms = terms;
@@ -91,10 +103,21 @@ export class Membership {
       clocks: this.#clocks,
       graceMs: terms.graceMs,
       hybridMs: options.hybridMs,
+      bound: options.clockBound,
+      bounds,
+      onRolledBack: () => rings.loseDisk(),
       silentTo: () => acceptor.silentTo,
       catchUp: (from) => this.catchUp(from),
       onMissing: () => this.#lookForMoved(),
       onChange: (member, _before, now) => this.#tellOf(member, now, log),
+    });
+    this.#boundsLoop = new Loop({
+      clock,
+      random,
+      everyMs: KEEP_BOUNDS_EVERY_MS,
+      turn: () => bounds.persist(),
+      onError: (cause) =>
+        log.error('what the members told of their clocks could not be kept', { err: cause }),
     });
     this.#acceptor = acceptor;
     this.#register = new RingRegister(shared);
@@ -144,12 +167,17 @@ export class Membership {
     const catchUp = (from: NodeId): Promise<void> =>
       takeRingOf(from, { self: identity.nodeId, rings, transport });
     const acceptor = await RingAcceptor.open({ identity, terms, rings, store, catchUp });
-    return new Membership(options, rings, acceptor);
+    return new Membership(options, rings, acceptor, await RememberedBounds.open(store));
   }
 
   /** Ends all background work; resolves when none is under way. */
   async close(): Promise<void> {
-    await Promise.all([this.#founding.stop(), this.detector.stop(), this.#register.close()]);
+    await Promise.all([
+      this.#founding.stop(),
+      this.detector.stop(),
+      this.#register.close(),
+      this.#boundsLoop.stop(),
+    ]);
   }
 
   /** The ring in force; `undefined` until this node belongs to a cluster. */

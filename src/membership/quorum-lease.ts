@@ -32,9 +32,11 @@ export class QuorumLease {
 
   /** Asked at every message. */
   holds(ring: Ring): boolean {
-    if (ring.lastSurvivor === 'wait') return true;
-    const { voters } = ring;
-    const fresh = voters.filter(({ id }) => id === this.#self || this.#ageMs(id) <= ring.graceMs);
+    const { voters, lastSurvivor, graceMs } = ring;
+    // Where nobody goes on without it, having met them once in this life is enough: they would have said
+    // if its disk was put back to an older state.
+    const limitMs = lastSurvivor === 'wait' ? Number.MAX_VALUE : graceMs;
+    const fresh = voters.filter(({ id }) => id === this.#self || this.#ageMs(id) <= limitMs);
     return 2 * fresh.length > voters.length;
   }
 

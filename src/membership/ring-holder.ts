@@ -125,6 +125,20 @@ export class RingHolder {
   }
 
   /**
+   * Others remember more of this node than is on its disk: that one was put back to an older state, and
+   * what it voted and acknowledged since is gone. It counts as lost; the node comes back as a new one.
+   */
+  async loseDisk(): Promise<void> {
+    const held = this.#ring;
+    if (held === undefined || this.#departure !== undefined) return;
+    this.#options.log.error(
+      'the data directory was put back to an older state (a restored snapshot); this node comes back as a ' +
+        'new member, and offers what it still has',
+    );
+    await this.#depart(held, held);
+  }
+
+  /**
    * The cluster goes on without this node. It holds no ring any more, so every request is refused,
    * before that is on disk; the store is left as it is until the next start (`set-aside.ts`).
    */

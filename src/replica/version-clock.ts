@@ -30,6 +30,7 @@ export class VersionClock {
   readonly #hybrid: HybridLogicalClock;
   /** For versions above one that is far ahead of all clocks, so that it does not carry the others along. */
   readonly #far: HybridLogicalClock;
+  readonly #startMs: number;
   #boundMs: number;
   #persisting: Promise<void> | undefined;
 
@@ -39,6 +40,7 @@ export class VersionClock {
     this.#store = store;
     this.#hybrid = new HybridLogicalClock(node, incarnation, startMs);
     this.#far = new HybridLogicalClock(node, incarnation, 0);
+    this.#startMs = startMs;
     this.#boundMs = startMs;
   }
 
@@ -49,6 +51,11 @@ export class VersionClock {
   /** What was drawn or observed so far, milliseconds; never goes back, nor does a restart take it back. */
   get latestMs(): number {
     return this.#hybrid.physicalMs;
+  }
+
+  /** The bound on disk, when this life began and now, milliseconds. */
+  get bound(): { readonly startMs: number; readonly boundMs: number } {
+    return { startMs: this.#startMs, boundMs: this.#boundMs };
   }
 
   /** A version above all drawn before, in earlier lives too, and above `above`. */

@@ -79,7 +79,13 @@ const members = listOf(newsLine, MOST_MEMBERS);
 const SHAPES: Shapes = {
   'swim.ping': {
     code: 8,
-    request: { epoch: epochOrZero, gossip },
+    request: {
+      epoch: epochOrZero,
+      life: text,
+      startBoundMs: milliseconds,
+      boundMs: milliseconds,
+      gossip,
+    },
     reply: { epoch: epochOrZero, wallMs: milliseconds, hybridMs: milliseconds, gossip },
   },
   'swim.ping-req': {
@@ -210,6 +216,7 @@ const REFUSAL_REASONS: Readonly<Record<RefusalReason, number>> = {
   overloaded: 5,
   clock_skew: 6,
   expired: 7,
+  rolled_back: 8,
 };
 
 interface NamedField {

@@ -71,6 +71,10 @@ export type Request =
   | {
       readonly type: 'swim.ping';
       readonly epoch: Epoch | 0;
+      /** The sender's nonce in this life, and the bound of its clock on disk, when that began and now. */
+      readonly life: string;
+      readonly startBoundMs: number;
+      readonly boundMs: number;
       readonly gossip: readonly NewsLine[];
     }
   /** [member] I get no answer from `target`: do you? */
@@ -223,7 +227,9 @@ export type RefusalReason =
   | 'overloaded'
   | 'clock_skew'
   /** The deadline passed before the work began. */
-  | 'expired';
+  | 'expired'
+  /** Your disk was put back to an older state: what you told before is not on it. */
+  | 'rolled_back';
 
 export interface Refusal {
   readonly reason: RefusalReason;

@@ -22,6 +22,8 @@ export type OwnName =
   | 'ring'
   | 'votes'
   | 'clock-bound'
+  /** The clock bounds that the other members told. */
+  | 'peer-bounds'
   /** Which generation of records is the current one. */
   | 'records'
   /** It is no member any more, which the next start acts upon: from which cluster. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Address, Epoch, Incarnation, NodeId } from '../../src/ids.ts';
 import { FailureDetector } from '../../src/membership/failure-detector.ts';
 import { PeerClocks } from '../../src/membership/peer-clocks.ts';
+import { RememberedBounds } from '../../src/membership/remembered-bounds.ts';
 import { RingHolder } from '../../src/membership/ring-holder.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { encodeRing } from '../../src/ring/ring-codec.ts';
@@ -265,6 +266,9 @@ class Group {
       log: silentLog,
       graceMs: 60_000,
       hybridMs: () => clock.wallMs(),
+      bound: () => ({ life: self, startMs: 0, boundMs: 0 }),
+      bounds: await RememberedBounds.open(new MemoryStore()),
+      onRolledBack: async () => undefined,
       silentTo: () => this.silentTo.get(self) ?? [],
       catchUp: async (from) => void this.catchUps.push({ by: self, from }),
       onMissing: async () => void this.searches++,

@@ -55,8 +55,15 @@ describe('a replica', () => {
     expect(lease.holds(joint)).toBe(true);
   });
 
-  test('needs nobody where the others never go on without it, or there are none', () => {
-    expect(lease.holds(new Ring({ ...five, lastSurvivor: 'wait' }))).toBe(true);
+  test('has to have met a majority only once where the others never go on without it', () => {
+    const waiting = new Ring({ ...five, lastSurvivor: 'wait' });
+    expect(lease.holds(waiting)).toBe(false);
+    ack(2, 3);
+    clock.advance(100 * GRACE_MS);
+    expect(lease.holds(waiting)).toBe(true);
+  });
+
+  test('needs nobody where it is alone', () => {
     expect(lease.holds(ringOf([member(1)]))).toBe(true);
   });
 });

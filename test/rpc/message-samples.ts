@@ -74,8 +74,15 @@ export const MESSAGE_SAMPLES: Samples = {
   },
   'swim.ping': {
     requests: [
-      { type: 'swim.ping', epoch: 0, gossip: [] },
-      { type: 'swim.ping', epoch, gossip },
+      { type: 'swim.ping', epoch: 0, life: '', startBoundMs: 0, boundMs: 0, gossip: [] },
+      {
+        type: 'swim.ping',
+        epoch,
+        life: 'f'.repeat(32),
+        startBoundMs: 1_767_225_600_000,
+        boundMs: 2 ** 52,
+        gossip,
+      },
     ],
     replies: [
       { epoch, wallMs: 1_767_225_600_123.456, hybridMs: 1_767_225_600_124, gossip },

@@ -3,6 +3,7 @@ import { ClientError } from '../../src/errors.ts';
 import type { Epoch, Key, Lineage, NodeId } from '../../src/ids.ts';
 import type { Member } from '../../src/ring/member.ts';
 import { Ring } from '../../src/ring/ring.ts';
+import { ownKey } from '../../src/storage/keys.ts';
 import { keepOwn } from '../../src/storage/own-state.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
 import { Story } from '../simulator/story.ts';
@@ -46,6 +47,29 @@ describe('a node that was replaced while it was away', () => {
     story.cluster.start(story.node(gone));
     await story.until(() => isAnother(story, gone, before));
     expect(await story.onDisk(gone, 'k')).toBeUndefined();
+  });
+
+  test('is what a member does whose disk was put back to an older state', async () => {
+    const story = await Story.begin({ nodes: 4 });
+    const victim = story.node(2);
+    const before = story.at(2).identity.nodeId;
+    const bound = await victim.disk.durable.get(ownKey('clock-bound'));
+    for (let n = 0; n < 3; n++) {
+      await story.put(2, `k${n}`, 'v');
+      await story.pass(1_500);
+    }
+    story.cluster.crash(victim);
+    const back =
+      bound === undefined
+        ? ([{ type: 'delete' }] as const)
+        : [{ type: 'put', value: bound } as const];
+    await victim.disk.durable.batch(
+      back.map((change) => ({ ...change, key: ownKey('clock-bound') })),
+    );
+    story.cluster.start(victim);
+    await story.until(() => isAnother(story, 2, before));
+    await story.until(() => story.cluster.ready);
+    for (let n = 0; n < 3; n++) expect(await story.get(2, `k${n}`)).toBe('v');
   });
 
   test('says what it waits for, serves nothing, and forms no cluster of its own', async () => {
