@@ -102,6 +102,8 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
     const http = createHttpServer({
       operations: node.operations,
       cluster: node.cluster,
+      operator: node.operator,
+      events: node.events,
       nodeName: config.nodeName,
       nodeId: node.identity.nodeId,
       config,

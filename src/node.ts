@@ -18,18 +18,21 @@ import { EpochBarrier } from './replica/epoch-barrier.ts';
 import { KeyCounts } from './replica/key-counts.ts';
 import { LossyPartitions } from './replica/lossy-partitions.ts';
 import { PartitionScan } from './replica/partition-scan.ts';
+import { meanRecordBytes } from './replica/record-size.ts';
 import { Replica } from './replica/replica.ts';
 import { Scrub } from './replica/scrub.ts';
 import { setAsideIfDeparted } from './replica/set-aside.ts';
 import { VersionClock } from './replica/version-clock.ts';
-import type { Handlers } from './rpc/messages.ts';
+import type { Handlers, ReplyOf } from './rpc/messages.ts';
 import type { Transport } from './rpc/transport.ts';
 import type { Clock } from './runtime/clock.ts';
 import { Loop } from './runtime/loop.ts';
 import type { Random } from './runtime/random.ts';
 import { RateLimit } from './runtime/rate-limit.ts';
+import { remembered } from './runtime/remembered.ts';
 import type { Supervisor } from './runtime/supervisor.ts';
 import { AsideOffers } from './stabilizer/aside-offers.ts';
+import { ClusterOperator } from './stabilizer/operator.ts';
 import { PartitionTransfer } from './stabilizer/partition-transfer.ts';
 import { Replacement } from './stabilizer/replacement.ts';
 import { SettingsAgreement } from './stabilizer/settings-agreement.ts';
@@ -39,6 +42,7 @@ import { TransitionEnd } from './stabilizer/transition-end.ts';
 import { FailStopStore } from './storage/fail-stop-store.ts';
 import { RecordPlaces } from './storage/record-places.ts';
 import type { Store } from './storage/store.ts';
+import { ClusterEvents } from './telemetry/cluster-events.ts';
 import type { Counters } from './telemetry/counters.ts';
 import { Gauges } from './telemetry/gauges.ts';
 import type { Log } from './telemetry/log.ts';
@@ -47,6 +51,10 @@ import type { Log } from './telemetry/log.ts';
 const SPACE_EVERY_MS = 1_000;
 /** How often the scrub walks on, milliseconds: a million records in half an hour. */
 const SCRUB_EVERY_MS = 1_000;
+/** How long the mean size of a record, for estimates, is not looked at again, milliseconds. */
+const RECORD_SIZE_FOR_MS = 5_000;
+/** How long silent members are waited for when an estimate is made, milliseconds. */
+const ESTIMATE_MS = 1_000;
 
 /** Pause between two walks through what was set aside and could not all be offered, milliseconds. */
 const OFFERS_EVERY_MS = 5_000;
@@ -77,6 +85,8 @@ export interface QuorateNode {
   readonly identity: Identity;
   readonly operations: Operations;
   readonly cluster: ClusterView;
+  readonly operator: ClusterOperator;
+  readonly events: ClusterEvents;
   readonly gauges: Gauges;
   /** Ends all work and connections, then closes the store. */
   close(): Promise<void>;
@@ -97,6 +107,8 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const lossy = await LossyPartitions.open(store);
   const replica = new Replica({ store, places, counts, lossy, counters, log, clock });
 
+  const life = identity.nonce.slice(0, 8);
+  const events = new ClusterEvents({ life, wallMs: () => clock.wallMs() });
   const onRefused = (why: string): void => ports.supervisor.fail(why);
   const clusterId = (): ClusterId | undefined => membership?.clusterId;
   const transport = ports.connect({ identity, clusterId });
@@ -111,6 +123,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     supervisor: ports.supervisor,
     probeRandom: random('swim'),
     log,
+    events,
     hybridMs: () => versions.latestMs,
     clockBound: () => ({ life: identity.nonce, ...versions.bound }),
     onRefused,
@@ -171,27 +184,33 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     membership,
     transport,
     maxSkewMs,
-    ownKeys: () => replica.values,
+    ownStatus: () => ownStatus(),
+    replacementFrozen: () => replacement.frozen,
+  });
+  const operator = new ClusterOperator({
+    membership,
+    recordBytes: remembered(clock, RECORD_SIZE_FOR_MS, () => meanRecordBytes(store, places)),
+    keysKept: () => cluster.keysKept(ESTIMATE_MS),
+    transferRateBytes: config.transferRateBytes,
+  });
+
+  const ownStatus = (): ReplyOf<'member.status'> => ({
+    keys: replica.values,
+    epoch: membership.ring?.epoch ?? 0,
+    ready: cluster.readiness().every((check) => check.ok),
+    toPull: transfer.progress.partitions,
+    pulled: transfer.progress.pulled,
   });
 
   const handlers: Handlers = {
     ...membership.handlers,
     ...replicaSide.handlers,
     ...source.handlers,
-    'member.status': async () => ({
-      ok: true,
-      reply: {
-        keys: replica.values,
-        epoch: membership.ring?.epoch ?? 0,
-        ready: cluster.readiness().every((check) => check.ok),
-        toPull: transfer.progress.partitions,
-        pulled: transfer.progress.pulled,
-      },
-    }),
+    'member.status': async () => ({ ok: true, reply: ownStatus() }),
   };
   transport.serve(handlers);
 
-  const changes = { self, membership, transport, clock, log };
+  const changes = { self, membership, transport, clock, log, events };
   const replacement = new Replacement({ ...changes, random: random('replacement') });
   const transitionEnd = new TransitionEnd({ ...changes, random: random('transition-end') });
   const settings = new SettingsAgreement({ ...changes, random: random('settings'), onRefused });
@@ -205,6 +224,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     replica_changes_under_way: () => barrier.size,
     coordinator_repairs: () => operations.repairs,
     transfers_served: () => source.serving,
+    replacement_frozen: () => Number(replacement.frozen),
   });
 
   const spaceLoop = new Loop({
@@ -274,6 +294,8 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     identity,
     operations,
     cluster,
+    operator,
+    events,
     gauges,
     async close() {
       source.close();

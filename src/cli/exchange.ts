@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders, RequestOptions } from 'node:http';
 import { request as plainRequest } from 'node:http';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   /** Encoded already, with its query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -17,6 +17,7 @@ export interface HttpRequest {
 export interface HttpAnswer {
   /** What it answers. */
   readonly method: HttpRequest['method'];
+  readonly path: string;
   readonly url: string;
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -92,7 +93,14 @@ export async function exchange(
       response.on('end', () => {
         clearTimers();
         const { statusCode: status = 0, headers } = response;
-        resolve({ url, method: request.method, status, headers, body: Buffer.concat(chunks) });
+        resolve({
+          url,
+          method: request.method,
+          path: request.path,
+          status,
+          headers,
+          body: Buffer.concat(chunks),
+        });
       });
     });
     sent.end(request.body);

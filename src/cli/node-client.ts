@@ -8,7 +8,7 @@ import {
   type HttpRequest,
   type Patience,
 } from './exchange.ts';
-import { outcomeOf } from './problem.ts';
+import { inDoubtOf, outcomeOf } from './problem.ts';
 
 /** A cluster of `quorate dev` or compose, else a node on its own. */
 export const DEFAULT_URLS = 'http://127.0.0.1:7401,http://127.0.0.1:7400';
@@ -129,7 +129,7 @@ function noAnswer(request: HttpRequest, failures: readonly ExchangeError[]): Com
   const tried = failures.map(({ message }) => message).join('\n  ');
   const inDoubt =
     request.method !== 'GET' && worst?.kind !== 'unreachable'
-      ? '\n  outcome: unknown: the write may have been done; read the key to find out'
+      ? `\n  outcome: ${inDoubtOf(request.path)}`
       : '';
   switch (worst?.kind) {
     case 'timeout':

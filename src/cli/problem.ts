@@ -15,10 +15,12 @@ const EXIT_REASON: Readonly<Record<string, ExitReason>> = {
   timeout: 'timeout',
 };
 
-const OUTCOMES: Readonly<Record<string, string>> = {
-  not_applied: 'not applied: nothing was changed',
-  unknown: 'unknown: the write may still become visible; read the key to find out',
-};
+/** What an unknown outcome means, and how to find it out. */
+export function inDoubtOf(path: string): string {
+  return path.startsWith('/cluster/')
+    ? 'unknown: the change may still be decided; look with `quorate status` before asking again'
+    : 'unknown: the write may still become visible; read the key to find out';
+}
 
 /** The error to end with when `answer` is not the success that was hoped for. */
 export function problemOf(answer: HttpAnswer): CommandError {
@@ -31,13 +33,18 @@ export function problemOf(answer: HttpAnswer): CommandError {
   const outcome = answer.method === 'GET' ? undefined : text(problem['outcome']);
   const lines = [
     detail === undefined || detail === title ? title : `${title}: ${detail}`,
-    ...(outcome === undefined ? [] : [`outcome: ${OUTCOMES[outcome] ?? outcome}`]),
+    ...(outcome === undefined ? [] : [`outcome: ${described(outcome, answer.path)}`]),
     ...countsOf(problem),
     ...replicasOf(problem),
   ];
   return new CommandError(lines.map(printable).join('\n  '), {
     exit: EXIT_REASON[code] ?? 'error',
   });
+}
+
+function described(outcome: string, path: string): string {
+  if (outcome === 'not_applied') return 'not applied: nothing was changed';
+  return outcome === 'unknown' ? inDoubtOf(path) : outcome;
 }
 
 /** The `outcome` that a failed write was answered with. */

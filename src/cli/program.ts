@@ -5,15 +5,18 @@
 import { Command, CommanderError, Option } from 'commander';
 import { type Flags, flagOf, parseDuration, SETTINGS, type Setting } from '../config.ts';
 import { StartupError } from '../errors.ts';
+import { type ChangeOptions, changeMember, changeReplicationFactor } from './change-command.ts';
 import { CommandError, EXIT, type ExitCode } from './command-error.ts';
 import { deleteKey } from './delete-command.ts';
 import type { DevOptions } from './dev-command.ts';
+import { events } from './events-command.ts';
 import { get } from './get-command.ts';
 import { asWritten, checked, wholeNumber } from './option-value.ts';
 import { type PutOptions, put } from './put-command.ts';
 import { type RequestOptions, withConsistency, withNodeOptions } from './request-options.ts';
 import type { StartNode } from './start-command.ts';
 import { type StatusOptions, status } from './status-command.ts';
+import { tasks } from './tasks-command.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { packageVersion } from './version.ts';
 import { where } from './where-command.ts';
@@ -60,6 +63,8 @@ export function createProgram(options: ProgramOptions): Command {
   addNodeCommands(program, options.startNode, nodeCommand, terminal);
   addDataCommands(program, terminal);
   addClusterCommands(program, terminal);
+  addChangeCommands(program, terminal);
+  addOtherCommands(program, terminal);
   return program;
 }
 
@@ -154,6 +159,48 @@ function addClusterCommands(program: Command, terminal: Terminal): void {
     .argument('<key>')
     .action((key: string, options: RequestOptions) => where(key, options, terminal));
 
+  withNodeOptions(program.command('tasks'))
+    .description('list what runs in the background, and what of it has ended')
+    .action((options: RequestOptions) => tasks(options, terminal));
+
+  withNodeOptions(program.command('events'))
+    .description('follow what happens to members and rings, until ctrl-c')
+    .action((options: RequestOptions) => events(options, terminal));
+}
+
+function addChangeCommands(program: Command, terminal: Terminal): void {
+  program.commandsGroup('Change a cluster:');
+  const node = program.command('node').description('send members away, or give them up');
+  const descriptions = {
+    leave: 'let a living member hand its data over and leave',
+    remove: 'give up a dead member, without waiting for the grace period',
+    replace: 'give what a dead member kept to others now; it may come back as a new member',
+  } as const;
+  for (const change of ['leave', 'remove', 'replace'] as const) {
+    withChangeOptions(node.command(change))
+      .description(descriptions[change])
+      .argument('<name>', 'of the member')
+      .action((name: string, options: ChangeOptions) =>
+        changeMember(change, name, options, terminal),
+      );
+  }
+
+  withChangeOptions(program.command('replication-factor'))
+    .description('change how many copies of each key are kept')
+    .argument('<count>', 'copies, 1 to 7', checked('<count>', wholeNumber(1, 7)))
+    .action((count: number, options: ChangeOptions) =>
+      changeReplicationFactor(count, options, terminal),
+    );
+}
+
+function withChangeOptions(command: Command): Command {
+  return withNodeOptions(command)
+    .option('--dry-run', 'only say what it would move')
+    .option('--yes', 'do not ask')
+    .option('--no-wait', 'do not wait until it is done');
+}
+
+function addOtherCommands(program: Command, terminal: Terminal): void {
   program.commandsGroup('Other commands:');
   program.helpCommand('help [command]', 'print the help of a command');
   program

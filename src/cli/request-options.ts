@@ -44,12 +44,16 @@ export function clientFor(
   terminal: Terminal,
   defaultMs?: number,
 ): NodeClient {
-  const urls = options.url ?? (terminal.environment['QUORATE_URL'] || DEFAULT_URLS);
   const totalMs =
     options.timeout === undefined
       ? (defaultMs ?? DEFAULT_TOTAL_MS)
       : parseDuration(options.timeout) + MARGIN_MS;
-  return new NodeClient(parseUrls(urls), totalMs);
+  return new NodeClient(urlsFor(options, terminal), totalMs);
+}
+
+/** The nodes to ask, in their order. @throws CommandError */
+export function urlsFor({ url }: RequestOptions, terminal: Terminal): readonly URL[] {
+  return parseUrls(url ?? (terminal.environment['QUORATE_URL'] || DEFAULT_URLS));
 }
 
 /** `/kv/{key}` with the parameters asked for. @throws CommandError */

@@ -57,7 +57,30 @@ function described(cluster: JsonObject): string {
   const heading =
     `cluster ${cell(cluster['name'])}, ${formed},` +
     ` replication factor ${cell(cluster['replicationFactor'])}, ${alive} of ${members.length} members alive`;
-  const rows = members.map((member) => columns.map((column) => cell(member[column])));
+  const rows = members.map((member) => columns.map((column) => cellOf(member, column)));
   const headings = columns.map((column) => column.toUpperCase());
-  return rows.length === 0 ? heading : `${heading}\n\n${table(headings, rows)}`;
+  return [
+    heading,
+    ...transitionLines(cluster['transition']),
+    ...alarmLines(cluster['alarms']),
+    ...(rows.length === 0 ? [] : ['', table(headings, rows)]),
+  ].join('\n');
+}
+
+function cellOf(member: JsonObject, column: string): string {
+  const leaving = member['leaving'];
+  if (column !== 'state' || leaving === undefined) return cell(member[column]);
+  return `${cell(member['state'])}, ${leaving === 'asked' ? 'leaving' : cell(leaving)}`;
+}
+
+function transitionLines(transition: unknown): readonly string[] {
+  return objectsIn([transition]).map(
+    ({ task, partitions, pulled, toPull }) =>
+      `in transition (${cell(task)}): ${cell(partitions)} partitions change,` +
+      ` ${cell(pulled)} of ${cell(toPull)} pulled`,
+  );
+}
+
+function alarmLines(alarms: unknown): readonly string[] {
+  return Array.isArray(alarms) ? alarms.map((alarm) => `ALARM: ${cell(alarm)}`) : [];
 }

@@ -1,4 +1,5 @@
 /** What a command reads and writes: data on standard output, messages on standard error. */
+import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { Environment } from '../config.ts';
 
@@ -35,6 +36,23 @@ export class Terminal {
 
   printJson(value: unknown): Promise<void> {
     return this.printLine(JSON.stringify(value));
+  }
+
+  /** Whether somebody sits there who can be asked. */
+  get isInteractive(): boolean {
+    return 'isTTY' in this.stdin && this.stdin.isTTY === true;
+  }
+
+  /** Asks, on standard error; only `y` and `yes` are a yes. Resolves with false when the input ends. */
+  async confirms(question: string): Promise<boolean> {
+    const lines = createInterface({ input: this.stdin, output: this.#stderr });
+    const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+    try {
+      const answer = await Promise.race([lines.question(`${question} [y/N] `), ended]);
+      return /^y(es)?$/i.test(answer.trim());
+    } finally {
+      lines.close();
+    }
   }
 
   /** A message for the person at the terminal. There is nobody to tell when it cannot be written. */

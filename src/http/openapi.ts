@@ -7,7 +7,7 @@ import { fastifySwaggerUi } from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { ClientError, type ErrorCode } from '../errors.ts';
 import { KINDS, MALFORMED_KINDS, PROBLEM_TYPE } from './problem.ts';
-import { Problem } from './schemas.ts';
+import { FactorBody, Problem } from './schemas.ts';
 
 // No `upgrade-insecure-requests`, which the plugin's own policy has: over plain HTTP, on anything but
 // this machine, the browser would ask for the page's files by HTTPS and get none.
@@ -50,7 +50,7 @@ export function describeRoutes(fastify: FastifyInstance): void {
       ],
     },
     exposeHeadRoutes: false,
-    transform: ({ schema, url }) => ({ schema: withRawBody(schema, url), url: named(url) }),
+    transform: ({ schema, url }) => ({ schema: withBody(schema, url), url: named(url) }),
   });
   fastify.register(fastifySwaggerUi, {
     routePrefix: '/docs',
@@ -87,7 +87,10 @@ function named(url: string): string {
 }
 
 // The framework is kept from reading bodies (see `server.ts`), so no route may have a schema of one.
-function withRawBody(schema: object, url: string): object {
+function withBody(schema: object, url: string): object {
+  if ('operationId' in schema && schema.operationId === 'changeReplicationFactor') {
+    return { ...schema, body: FactorBody };
+  }
   if (!('operationId' in schema) || schema.operationId !== 'putValue' || !url.startsWith('/kv/')) {
     return schema;
   }

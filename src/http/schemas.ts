@@ -50,6 +50,18 @@ export const HealthQuery = Type.Object({
   ),
 });
 
+export const ChangeQuery = Type.Object({
+  dryRun: Type.Optional(
+    Type.String({
+      description: 'Only say what it would move. Needs no value.',
+      enum: ['', 'true', 'false'],
+    }),
+  ),
+});
+
+export const MemberPath = Type.Object({ name: Type.String({ description: 'Of the member.' }) });
+export type MemberPath = Static<typeof MemberPath>;
+
 const requestId = {
   'X-Request-Id': Type.Optional(
     Type.String({
@@ -61,6 +73,13 @@ const requestId = {
 };
 
 export const AnyHeaders = Type.Object(requestId);
+
+export const EventHeaders = Type.Object({
+  ...requestId,
+  'Last-Event-ID': Type.Optional(
+    Type.String({ description: 'Go on behind this event, if this node still knows it.' }),
+  ),
+});
 
 export const PutHeaders = Type.Object({
   ...requestId,
@@ -99,17 +118,47 @@ export type PutReply = Static<typeof PutReply>;
 
 const MemberState = Type.Enum(['alive', 'suspect', 'dead', 'left']);
 
+const Transition = Type.Object({
+  task: Type.String({ description: 'Its name in `/cluster/tasks`.' }),
+  epoch: Count,
+  partitions: Type.Integer({ description: 'Partitions whose replicas change.' }),
+  toPull: Type.Integer({ description: 'Partitions that the members have to pull, over all.' }),
+  pulled: Type.Integer({ description: 'Those of them that they have pulled.' }),
+  members: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      toPull: Count,
+      pulled: Type.Optional(
+        Type.Integer({ description: 'Absent while the member has not said how far it is.' }),
+      ),
+    }),
+    { description: 'Those that have to pull.' },
+  ),
+});
+export type Transition = Static<typeof Transition>;
+
 export const ClusterReply = Type.Object({
   name: Type.String(),
   id: Type.Optional(Type.String({ description: 'Absent until the cluster is formed.' })),
   epoch: Type.Integer({ description: '0 until the cluster is formed.' }),
   replicationFactor: Count,
+  alarms: Type.Array(Type.String(), {
+    description: 'What somebody should look at, in sentences; empty when all is well.',
+  }),
+  transition: Type.Optional(Transition),
   members: Type.Array(
     Type.Object({
       name: Type.String(),
       id: NodeId,
       url: Type.String(),
       state: MemberState,
+      leaving: Type.Optional(
+        Type.Enum(['asked', 'replaced'], {
+          description:
+            'It goes with the end of the transition: an operator sent it away, or it was dead.' +
+            ' Absent: it stays.',
+        }),
+      ),
       zone: Type.String(),
       weight: Count,
       partitions: Type.Integer({ description: 'Partitions of which it keeps a replica.' }),
@@ -120,6 +169,47 @@ export const ClusterReply = Type.Object({
   ),
 });
 export type ClusterReply = Static<typeof ClusterReply>;
+
+export const TasksReply = Type.Object({
+  epoch: Type.Integer({ description: 'Of the ring in force on this node.' }),
+  tasks: Type.Array(
+    Type.Object({
+      task: Type.String(),
+      epoch: Count,
+      state: Type.Enum(['running', 'continued', 'done']),
+      continuedBy: Type.Optional(
+        Type.String({
+          description: 'The task that goes on in its place: something else was wanted on the way.',
+        }),
+      ),
+      partitions: Type.Integer({ description: 'Partitions whose replicas change.' }),
+      toPull: Type.Optional(Type.Integer({ description: 'While it runs.' })),
+      pulled: Type.Optional(Type.Integer({ description: 'While it runs.' })),
+    }),
+    {
+      description:
+        'What runs is the same on every node; of what has ended, a node lists the latest that it saw.',
+    },
+  ),
+});
+export type TasksReply = Static<typeof TasksReply>;
+
+export const PlanReply = Type.Object({
+  partitions: Type.Integer({ description: 'Partitions whose replicas would change.' }),
+  replicas: Type.Integer({ description: 'Copies of partitions that members would pull.' }),
+  bytes: Type.Integer({ description: 'An estimate.' }),
+  seconds: Type.Integer({ description: 'An estimate.' }),
+});
+
+export const StartedReply = Type.Object({
+  task: Type.Optional(Type.String({ description: 'Absent when nothing has to move.' })),
+  epoch: Type.Integer({ description: 'Of the ring that was decided.' }),
+});
+export type StartedReply = Static<typeof StartedReply>;
+
+export const FactorBody = Type.Object({
+  replicationFactor: Type.Integer({ minimum: 1, maximum: 7 }),
+});
 
 export const RingReply = Type.Object({
   epoch: Count,

@@ -1,5 +1,5 @@
 /**
- * The edge for clients: HTTP in, one call of `Operations` or `ClusterView`, HTTP out.
+ * The edge for clients: HTTP in, one call of `Operations`, `Operator` or `ClusterView`, HTTP out.
  *
  * Deviations from how fastify is commonly used, each for a reason:
  * - It never reads a body. Its parsers refuse unusual content types, and answer an over-long body in
@@ -17,18 +17,22 @@ import type { NodeId } from '../ids.ts';
 import type { ClusterView } from '../membership/cluster-view.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
+import type { Operator } from '../stabilizer/operator.ts';
+import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Bodies, MAX_HELD_BYTES } from './bodies.ts';
 import { clusterRoutes } from './cluster-routes.ts';
 import { Connections, type Socket } from './connections.ts';
 import { Drains, hasBody, waitsForContinue } from './drains.ts';
+import { EventStreams } from './event-streams.ts';
 import { healthRoutes } from './health-routes.ts';
 import { InFlight } from './in-flight.ts';
 import { kvRoutes } from './kv-routes.ts';
 import { MalformedRequests } from './malformed-requests.ts';
 import { notBuiltRoutes } from './not-built.ts';
 import { describeRoutes } from './openapi.ts';
+import { operatorRoutes } from './operator-routes.ts';
 import { Pipelines } from './pipelines.ts';
 import { problemOf } from './problem.ts';
 import { ReadingTurns } from './reading-turns.ts';
@@ -41,6 +45,8 @@ import { MAX_UNSENT_BYTES, UnsentAnswers } from './unsent-answers.ts';
 export interface HttpServerOptions {
   readonly operations: Operations;
   readonly cluster: ClusterView;
+  readonly operator: Operator;
+  readonly events: ClusterEvents;
   readonly nodeName: string;
   readonly nodeId: NodeId;
   readonly config: Pick<
@@ -83,7 +89,7 @@ const METHODS_WITH_BODY = ['DELETE', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY']
 const BODY_MEANS_NOTHING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { nodeName, config, clock, random, log, counters } = options;
+  const { nodeName, config, clock, random, log, counters, events } = options;
   const requestIds = new RequestIds(random);
 
   const app = fastify({
@@ -161,11 +167,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     turns: new ReadingTurns(clock),
   });
   const unsent = new UnsentAnswers(clock, MAX_UNSENT_BYTES);
+  const streams = new EventStreams({ events, connections, clock });
   describeRoutes(app);
   // A plugin, so that the description is there to hear of its routes.
   app.register((scope, _options, done) => {
     kvRoutes(scope, { ...options, inFlight, bodies, unsent });
-    clusterRoutes(scope, { ...options, inFlight });
+    clusterRoutes(scope, { ...options, inFlight, streams });
+    operatorRoutes(scope, { ...options, inFlight, bodies });
     healthRoutes(scope, { ...options, connections, refusals });
     notBuiltRoutes(scope);
     done();
@@ -174,7 +182,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let drained: Promise<void> | undefined;
   let closed: Promise<void> | undefined;
   const drain = (): Promise<void> => {
-    drained ??= connections.drain(config.shutdownTimeoutMs);
+    if (drained === undefined) {
+      drained = connections.drain(config.shutdownTimeoutMs);
+      streams.endAll();
+    }
     return drained;
   };
   return {

@@ -1,6 +1,7 @@
-import type { Partition } from '../ids.ts';
+import type { NodeId, Partition } from '../ids.ts';
 import type { Member } from '../ring/member.ts';
 import type { Ring } from '../ring/ring.ts';
+import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type {
   ClusterStatus,
@@ -8,31 +9,42 @@ import type {
   MemberStatus,
   ReadinessCheck,
   RingStatus,
+  TasksStatus,
 } from './cluster-view.ts';
 import type { Membership } from './membership.ts';
+import { transitionOf } from './transition-status.ts';
+
+type StatusReply = ReplyOf<'member.status'>;
+
+const FROZEN =
+  'replacement is frozen: too many members are dead at once, so none is replaced; start them again, or ' +
+  'remove those that are gone for good';
 
 /** What this node tells of its cluster to those who ask over HTTP. */
 export class ClusterStatusReader implements ClusterView {
   readonly #membership: Membership;
   readonly #transport: Transport;
   readonly #maxSkewMs: number;
-  readonly #ownKeys: () => number;
+  readonly #ownStatus: () => StatusReply;
+  readonly #replacementFrozen: () => boolean;
 
   constructor(options: {
     readonly membership: Membership;
     readonly transport: Transport;
     readonly maxSkewMs: number;
-    /** Values that this node keeps. */
-    readonly ownKeys: () => number;
+    /** What this node answers when it is asked the same. */
+    readonly ownStatus: () => StatusReply;
+    readonly replacementFrozen: () => boolean;
   }) {
     this.#membership = options.membership;
     this.#transport = options.transport;
     this.#maxSkewMs = options.maxSkewMs;
-    this.#ownKeys = options.ownKeys;
+    this.#ownStatus = options.ownStatus;
+    this.#replacementFrozen = options.replacementFrozen;
   }
 
   readiness(): readonly ReadinessCheck[] {
-    return [this.#ringCheck(), this.#membersCheck(), this.#clockCheck()];
+    return [this.#ringCheck(), this.#membersCheck(), this.#clockCheck(), this.#replacementCheck()];
   }
 
   async cluster(timeoutMs: number): Promise<ClusterStatus> {
@@ -44,19 +56,37 @@ export class ClusterStatusReader implements ClusterView {
         epoch: 0,
         replicationFactor: terms.replicationFactor,
         members: [],
+        transition: undefined,
+        alarms: this.#alarms(),
       };
     }
+    const said = await this.#askMembers(ring, timeoutMs);
     return {
       name: ring.clusterName,
       id: ring.clusterId,
       epoch: ring.epoch,
       replicationFactor: ring.replicationFactor,
-      members: await Promise.all(
-        ring.members
-          .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-          .map((member) => this.#memberStatus(ring, member, timeoutMs)),
-      ),
+      members: ring.members
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+        .map((member) => this.#memberStatus(ring, member, said.get(member.id))),
+      transition: transitionOf(ring, said),
+      alarms: this.#alarms(),
     };
+  }
+
+  async tasks(timeoutMs: number): Promise<TasksStatus> {
+    const { ring, endedTasks: ended } = this.#membership;
+    if (ring?.next === undefined) return { epoch: ring?.epoch ?? 0, running: undefined, ended };
+    const said = await this.#askMembers(ring, timeoutMs);
+    return { epoch: ring.epoch, running: transitionOf(ring, said), ended };
+  }
+
+  /** Values kept by all members that answer, every copy counted. */
+  async keysKept(timeoutMs: number): Promise<number> {
+    const { ring } = this.#membership;
+    if (ring === undefined) return 0;
+    const said = await this.#askMembers(ring, timeoutMs);
+    return [...said.values()].reduce((sum, { keys }) => sum + keys, 0);
   }
 
   ring(): RingStatus | undefined {
@@ -71,25 +101,45 @@ export class ClusterStatusReader implements ClusterView {
     return { epoch, partitionCount, replicationFactor, partitions };
   }
 
-  async #memberStatus(ring: Ring, member: Member, timeoutMs: number): Promise<MemberStatus> {
-    const { id, name, zone, weight } = member;
+  #memberStatus(ring: Ring, member: Member, said: StatusReply | undefined): MemberStatus {
+    const { id, name, leaving, zone, weight } = member;
     return {
       name,
       id,
       url: `http://${member.address}`,
       state: this.#membership.state(id),
+      leaving,
       zone,
       weight,
       partitions: ring.partitionsOf(id),
-      keys: await this.#keysOf(member, timeoutMs),
+      keys: said?.keys,
     };
   }
 
-  async #keysOf(member: Member, timeoutMs: number): Promise<number | undefined> {
-    if (member.id === this.#membership.identity.nodeId) return this.#ownKeys();
+  /** What the members say of themselves; those that are silent are left out. */
+  async #askMembers(ring: Ring, timeoutMs: number): Promise<ReadonlyMap<NodeId, StatusReply>> {
+    const said = new Map<NodeId, StatusReply>();
     const options = { timeoutMs, traffic: 'membership' } as const;
-    const answer = await this.#transport.call(member.id, { type: 'member.status' }, options);
-    return answer.ok ? answer.reply.keys : undefined;
+    const asked = ring.members.map(async ({ id }) => {
+      if (id === this.#membership.identity.nodeId) {
+        said.set(id, this.#ownStatus());
+        return;
+      }
+      const answer = await this.#transport.call(id, { type: 'member.status' }, options);
+      if (answer.ok) said.set(id, answer.reply);
+    });
+    await Promise.all(asked);
+    return said;
+  }
+
+  #alarms(): readonly string[] {
+    return this.#replacementFrozen() ? [FROZEN] : [];
+  }
+
+  /** Never in the way of requests: it is here so that who looks at the checks sees the alarm. */
+  #replacementCheck(): ReadinessCheck {
+    const detail = this.#replacementFrozen() ? FROZEN : 'dead members are replaced';
+    return { name: 'replacement', ok: true, detail };
   }
 
   #ringCheck(): ReadinessCheck {

@@ -1,5 +1,6 @@
-/** What a node can tell of itself and its cluster, for `/readyz`, `/cluster` and `/cluster/ring`. */
+/** What a node can tell of itself and its cluster, for `/readyz` and what is below `/cluster`. */
 import type { NodeId, Partition } from '../ids.ts';
+import type { Leaving } from '../ring/member.ts';
 import type { MemberState } from '../swim/news.ts';
 
 export interface ReadinessCheck {
@@ -14,6 +15,8 @@ export interface MemberStatus {
   readonly id: NodeId;
   readonly url: string;
   readonly state: MemberState;
+  /** Whether it is given no partitions any more, and goes with the end of the transition. */
+  readonly leaving: Leaving;
   readonly zone: string;
   readonly weight: number;
   /** Partitions of which it keeps a replica. */
@@ -29,6 +32,50 @@ export interface ClusterStatus {
   readonly epoch: number;
   readonly replicationFactor: number;
   readonly members: readonly MemberStatus[];
+  /** Absent at rest. */
+  readonly transition: TransitionStatus | undefined;
+  /** What somebody should look at, in sentences; empty when all is well. */
+  readonly alarms: readonly string[];
+}
+
+/** What is under way while the ring is joint. */
+export interface TransitionStatus {
+  /** Its name among the tasks. */
+  readonly task: string;
+  readonly epoch: number;
+  /** Partitions whose replicas change. */
+  readonly partitions: number;
+  /** Over all members: partitions that each has to pull, and has. */
+  readonly toPull: number;
+  readonly pulled: number;
+  /** Those that have to pull. */
+  readonly members: readonly PullStatus[];
+}
+
+export interface PullStatus {
+  /** Its name. */
+  readonly name: string;
+  readonly toPull: number;
+  /** Absent while it does not answer, or has not heard of this epoch. */
+  readonly pulled: number | undefined;
+}
+
+/** A transition that is over, or goes on as another task because something else was wanted on the way. */
+export interface EndedTask {
+  readonly task: string;
+  readonly epoch: number;
+  readonly partitions: number;
+  readonly state: 'done' | 'continued';
+  readonly continuedBy: string | undefined;
+}
+
+export interface TasksStatus {
+  /** Of the ring in force on this node; 0 until the cluster is formed. */
+  readonly epoch: number;
+  /** The same on every node that knows the ring. */
+  readonly running: TransitionStatus | undefined;
+  /** Those whose end this node saw, latest first. */
+  readonly ended: readonly EndedTask[];
 }
 
 export interface PartitionReplicas {
@@ -51,4 +98,6 @@ export interface ClusterView {
   cluster(timeoutMs: number): Promise<ClusterStatus>;
   /** `undefined` until the cluster is formed. */
   ring(): RingStatus | undefined;
+  /** Asks the other members how far they are, as `cluster` does. */
+  tasks(timeoutMs: number): Promise<TasksStatus>;
 }

@@ -12,8 +12,10 @@ import type { Random } from '../runtime/random.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
 import type { Store } from '../storage/store.ts';
 import type { MemberState } from '../swim/news.ts';
+import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Admission } from './admission.ts';
+import type { EndedTask } from './cluster-view.ts';
 import { Consent } from './consent.ts';
 import { FailureDetector } from './failure-detector.ts';
 import { Founding } from './founding.ts';
@@ -24,6 +26,7 @@ import { QuorumLease } from './quorum-lease.ts';
 import { type ClockBound, RememberedBounds } from './remembered-bounds.ts';
 import { RingAcceptor } from './ring-acceptor.ts';
 import { RingHolder } from './ring-holder.ts';
+import { RingJournal } from './ring-journal.ts';
 import { type Decision, RingRegister } from './ring-register.ts';
 
 /** How long a question about rings may take, milliseconds. */
@@ -56,6 +59,7 @@ export interface MembershipOptions {
   /** Whom to probe and to ask when. */
   readonly probeRandom: Random;
   readonly log: Log;
+  readonly events: ClusterEvents;
   /** This node's hybrid clock, milliseconds: what it drew or accepted, which never goes back. */
   readonly hybridMs: () => number;
   /** The bound of that clock on disk. */
@@ -79,18 +83,17 @@ export class Membership {
   readonly #consent: Consent;
   readonly #lease: QuorumLease;
   readonly #founding: Founding;
+  readonly #journal: RingJournal;
+  readonly #events: ClusterEvents;
   readonly #hybridMs: () => number;
 
-  private constructor(
-    options: MembershipOptions,
-    rings: RingHolder,
-    acceptor: RingAcceptor,
-    bounds: RememberedBounds,
-  ) {
-    const { identity, terms, transport, clock, random, log } = options;
+  private constructor(options: MembershipOptions, { rings, acceptor, bounds, journal }: Opened) {
+    const { identity, terms, transport, clock, random, log, events } = options;
+    this.#events = events;
     this.identity = identity;
     this.terms = terms;
     this.#rings = rings;
+    this.#journal = journal;
     this.#transport = transport;
     this.#clocks = new PeerClocks(clock);
     this.#hybridMs = options.hybridMs;
@@ -152,13 +155,16 @@ export class Membership {
   /** @throws StartupError when what the store keeps does not fit this node's settings */
   static async open(options: MembershipOptions): Promise<Membership> {
     const { store, supervisor, log, terms, identity, transport } = options;
+    const journal = new RingJournal(options.events);
     const rings = await RingHolder.open({
       store,
       supervisor,
       log,
       terms,
       self: identity.nodeId,
+      onDeparture: (ring) => journal.note(ring),
       onRing: (ring) => {
+        journal.note(ring);
         for (const member of ring.members) {
           if (member.id !== identity.nodeId) transport.learnAddress(member.id, member.address);
         }
@@ -167,7 +173,8 @@ export class Membership {
     const catchUp = (from: NodeId): Promise<void> =>
       takeRingOf(from, { self: identity.nodeId, rings, transport });
     const acceptor = await RingAcceptor.open({ identity, terms, rings, store, catchUp });
-    return new Membership(options, rings, acceptor, await RememberedBounds.open(store));
+    const bounds = await RememberedBounds.open(store);
+    return new Membership(options, { rings, acceptor, bounds, journal });
   }
 
   /** Ends all background work; resolves when none is under way. */
@@ -183,6 +190,11 @@ export class Membership {
   /** The ring in force; `undefined` until this node belongs to a cluster. */
   get ring(): Ring | undefined {
     return this.#rings.ring;
+  }
+
+  /** The transitions whose end this node saw, latest first. */
+  get endedTasks(): readonly EndedTask[] {
+    return this.#journal.ended;
   }
 
   /** Takes a ring that came with a message, if it is newer. */
@@ -282,6 +294,7 @@ export class Membership {
     const fields = { member: this.ring?.member(member)?.name ?? member };
     if (state === 'alive') log.info('a member is alive', fields);
     else log.warn(`a member is ${state}`, fields);
+    if (state !== 'left') this.#events.tell({ type: `member.${state}`, ...fields });
   }
 
   /** Asks the listed addresses again who lives there: a member may have come back with another one. */
@@ -294,6 +307,13 @@ export class Membership {
       ),
     );
   }
+}
+
+interface Opened {
+  readonly rings: RingHolder;
+  readonly acceptor: RingAcceptor;
+  readonly bounds: RememberedBounds;
+  readonly journal: RingJournal;
 }
 
 /** Asks a member for the ring that it holds, and takes it if it is newer. */

@@ -23,6 +23,8 @@ interface RingHolderOptions {
   readonly log: Log;
   /** Called with each ring that comes into force, the one found on disk included. */
   readonly onRing: (ring: Ring) => void;
+  /** Called with the ring that goes on without this node. */
+  readonly onDeparture: (ring: Ring) => void;
 }
 
 /**
@@ -146,16 +148,19 @@ export class RingHolder {
     const { self, store, log, supervisor } = this.#options;
     const former = formerCluster(ring, self);
     const departure = departureFrom(held, self);
+    // Both at once: without a ring and with nothing that says why, a node asks to be taken in.
     this.#ring = undefined;
+    this.#departure = departure;
     try {
       await store.batch([keepOwn('departed', former)]);
     } catch (error) {
       this.#ring = held; // a full disk: the next message of a newer epoch leads here again
+      this.#departure = undefined;
       throw error;
     }
     this.#encoded = undefined;
     this.#former = former;
-    this.#departure = departure;
+    this.#options.onDeparture(ring);
     if (departure === 'left') {
       log.info('this node has left its cluster, and serves nothing until it is started again');
       return;

@@ -5,6 +5,7 @@
  */
 import { ClientError } from '../errors.ts';
 import type { Membership } from '../membership/membership.ts';
+import { taskOf } from '../membership/transition-status.ts';
 import type { Leaving, Member } from '../ring/member.ts';
 import { changedRing, type RingWish } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
@@ -19,6 +20,9 @@ export interface Started {
   readonly task: string | undefined;
   readonly epoch: number;
 }
+
+/** What the HTTP edge needs of it. */
+export type Operator = Pick<ClusterOperator, keyof ClusterOperator>;
 
 export class ClusterOperator {
   readonly #membership: Membership;
@@ -128,11 +132,6 @@ export class ClusterOperator {
         'lower that first, or add a member',
     );
   }
-}
-
-/** The name of the task that carries out the joint ring of `epoch`. */
-export function taskOf(epoch: number): string {
-  return `ring-${epoch}`;
 }
 
 function factorWish(replicationFactor: number): RingWish {

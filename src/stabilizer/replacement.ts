@@ -16,6 +16,7 @@ import type { Ring } from '../ring/ring.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
+import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Log } from '../telemetry/log.ts';
 import { waitsMs } from './turn-taking.ts';
 
@@ -27,6 +28,7 @@ export class Replacement {
   readonly #membership: Membership;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #events: ClusterEvents;
   readonly #loop: Loop;
   #frozen = false;
   /** When this node first saw the ring of the present epoch while it was silent to members. */
@@ -38,11 +40,13 @@ export class Replacement {
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
+    readonly events: ClusterEvents;
   }) {
     this.#self = options.self;
     this.#membership = options.membership;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#events = options.events;
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -131,6 +135,8 @@ export class Replacement {
     const frozen = dead > Math.max(2, Math.floor(ring.voters.length / 4));
     if (frozen === this.#frozen) return;
     this.#frozen = frozen;
+    const type = frozen ? 'replacement.frozen' : 'replacement.thawed';
+    this.#events.tell({ type, dead, members: ring.members.length });
     if (frozen) {
       this.#log.error(
         'too many members are dead at once; nothing is replaced until some are back, or an operator removes them',

@@ -2,30 +2,37 @@
  * Ends a transition: when every wanted replica has pulled, the settled ring is proposed. Anybody may see
  * that, because each member tells how far it is.
  */
-import type { NodeId, Partition } from '../ids.ts';
+import type { NodeId } from '../ids.ts';
+import type { TransitionStatus } from '../membership/cluster-view.ts';
 import type { Membership } from '../membership/membership.ts';
+import { allPulled, pullsOf, transitionOf } from '../membership/transition-status.ts';
 import { settledRing } from '../ring/next-ring.ts';
-import { inTransition } from '../ring/pulls.ts';
 import type { Ring } from '../ring/ring.ts';
 import { Gather } from '../rpc/gather.ts';
+import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
+import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Log } from '../telemetry/log.ts';
 import { waitsMs } from './turn-taking.ts';
 
 const LOOK_EVERY_MS = 200;
 const CALL_TIMEOUT_MS = 1_000;
+/** Progress is told this often at most, so that a long transition does not push out everything else. */
+const TELL_EVERY_MS = 1_000;
 
 export class TransitionEnd {
   readonly #self: NodeId;
   readonly #membership: Membership;
   readonly #transport: Transport;
   readonly #clock: Clock;
+  readonly #events: ClusterEvents;
   readonly #loop: Loop;
   /** Since when this node has seen everybody ready to settle the ring of this epoch. */
   #readySince: { readonly epoch: number; readonly ms: number } | undefined;
+  #told: { readonly task: string; readonly pulled: number; readonly ms: number } | undefined;
 
   constructor(options: {
     readonly self: NodeId;
@@ -34,11 +41,13 @@ export class TransitionEnd {
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
+    readonly events: ClusterEvents;
   }) {
     this.#self = options.self;
     this.#membership = options.membership;
     this.#transport = options.transport;
     this.#clock = options.clock;
+    this.#events = options.events;
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -58,7 +67,10 @@ export class TransitionEnd {
   async #turn(): Promise<void> {
     const { ring } = this.#membership;
     if (ring?.next === undefined || ring.member(this.#self) === undefined) return;
-    if (!(await this.#haveAllPulled(ring))) return;
+    const transition = await this.#look(ring);
+    if (transition === undefined) return;
+    this.#tell(transition);
+    if (!allPulled(transition)) return;
     if (this.#readySince?.epoch !== ring.epoch)
       this.#readySince = { epoch: ring.epoch, ms: this.#clock.monotonicMs() };
     const isAlive = (member: NodeId): boolean => this.#membership.isReachable(member);
@@ -69,23 +81,24 @@ export class TransitionEnd {
     );
   }
 
-  /** All wanted replicas of partitions whose replicas change, by their own word, in this epoch. */
-  async #haveAllPulled(ring: Ring): Promise<boolean> {
-    const pullers = [...pullersOf(ring)];
+  /** How far all wanted replicas of partitions whose replicas change are, by their own word. */
+  async #look(ring: Ring): Promise<TransitionStatus | undefined> {
     const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
     const call = (to: NodeId) => this.#transport.call(to, { type: 'member.status' }, options);
+    const said = new Map<NodeId, ReplyOf<'member.status'>>();
+    const pullers = [...pullsOf(ring).keys()];
     for await (const answer of new Gather(pullers, call, this.#clock, CALL_TIMEOUT_MS)) {
-      if (!answer.ok || answer.reply.epoch !== ring.epoch) return false;
-      if (answer.reply.pulled < answer.reply.toPull) return false;
+      if (answer.ok) said.set(answer.from, answer.reply);
     }
-    return true;
+    return transitionOf(ring, said);
   }
-}
 
-function pullersOf(ring: Ring): ReadonlySet<NodeId> {
-  const pullers = new Set<NodeId>();
-  for (const [number, wanted] of (ring.next ?? []).entries()) {
-    if (inTransition(ring, number as Partition)) for (const id of wanted) pullers.add(id);
+  #tell({ task, toPull, pulled }: TransitionStatus): void {
+    const ms = this.#clock.monotonicMs();
+    const told = this.#told?.task === task ? this.#told : undefined;
+    const isDue = told === undefined || pulled === toPull || ms - told.ms >= TELL_EVERY_MS;
+    if (!isDue || told?.pulled === pulled) return;
+    this.#told = { task, pulled, ms };
+    this.#events.tell({ type: 'transition.progress', task, toPull, pulled });
   }
-  return pullers;
 }

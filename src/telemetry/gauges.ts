@@ -7,7 +7,9 @@ export type GaugeName =
   | 'replica_refusals_kept'
   | 'replica_changes_under_way'
   | 'coordinator_repairs'
-  | 'transfers_served';
+  | 'transfers_served'
+  /** 1 while too many members are dead at once to replace any, else 0. */
+  | 'replacement_frozen';
 
 /** The sizes of a node's maps and queues: each has a bound, and what is under way drains to zero. */
 export class Gauges {

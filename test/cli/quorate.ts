@@ -12,14 +12,17 @@ export interface Ran {
 export interface Surroundings {
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: Uint8Array | string;
+  /** Whether standard input is a terminal, with somebody who types `stdin`. */
+  readonly interactive?: boolean;
 }
 
 export async function quorate(args: readonly string[], given: Surroundings = {}): Promise<Ran> {
   const stdout = new Recorder();
   const stderr = new Recorder();
+  const stdin = Readable.from(given.stdin === undefined ? [] : [Buffer.from(given.stdin)]);
   const terminal = new Terminal({
     environment: given.environment ?? {},
-    stdin: Readable.from(given.stdin === undefined ? [] : [Buffer.from(given.stdin)]),
+    stdin: given.interactive === true ? Object.assign(stdin, { isTTY: true }) : stdin,
     stdout,
     stderr,
   });

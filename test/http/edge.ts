@@ -15,9 +15,13 @@ import type {
   ClusterView,
   ReadinessCheck,
   RingStatus,
+  TasksStatus,
 } from '../../src/membership/cluster-view.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { systemRandom } from '../../src/runtime/system-random.ts';
+import type { ChangePlan } from '../../src/stabilizer/change-plan.ts';
+import type { MemberChange, Operator, Started } from '../../src/stabilizer/operator.ts';
+import { ClusterEvents } from '../../src/telemetry/cluster-events.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import type { Log, LogFields } from '../../src/telemetry/log.ts';
 import type { Record } from '../../src/version/record.ts';
@@ -97,7 +101,10 @@ export class FakeCluster implements ClusterView {
     epoch: 0,
     replicationFactor: 3,
     members: [],
+    transition: undefined,
+    alarms: [],
   };
+  known: TasksStatus = { epoch: 0, running: undefined, ended: [] };
   formedRing: RingStatus | undefined;
 
   readiness(): readonly ReadinessCheck[] {
@@ -110,6 +117,41 @@ export class FakeCluster implements ClusterView {
 
   ring(): RingStatus | undefined {
     return this.formedRing;
+  }
+
+  async tasks(): Promise<TasksStatus> {
+    return this.known;
+  }
+}
+
+/** Starts whatever it is asked for, and remembers it. */
+export class FakeOperator implements Operator {
+  readonly changes: (readonly [MemberChange | 'factor', string | number])[] = [];
+  started: Started = { task: 'ring-8', epoch: 8 };
+  plan: ChangePlan = { partitions: 3, replicas: 4, bytes: 5, seconds: 6 };
+  refusal: Error | undefined;
+
+  changeMember(change: MemberChange, name: string): Promise<Started> {
+    this.changes.push([change, name]);
+    return this.#answer(this.started);
+  }
+
+  changeReplicationFactor(replicationFactor: number): Promise<Started> {
+    this.changes.push(['factor', replicationFactor]);
+    return this.#answer(this.started);
+  }
+
+  planMember(): Promise<ChangePlan> {
+    return this.#answer(this.plan);
+  }
+
+  planReplicationFactor(): Promise<ChangePlan> {
+    return this.#answer(this.plan);
+  }
+
+  async #answer<Answer>(answer: Answer): Promise<Answer> {
+    if (this.refusal !== undefined) throw this.refusal;
+    return answer;
   }
 }
 
@@ -133,6 +175,8 @@ export interface Edge {
   readonly http: HttpServer;
   readonly operations: FakeOperations;
   readonly cluster: FakeCluster;
+  readonly operator: FakeOperator;
+  readonly events: ClusterEvents;
   readonly log: KeptLog;
   readonly counters: Counters;
 }
@@ -141,11 +185,15 @@ export interface Edge {
 export function edge(config: Partial<Config> = {}): Edge {
   const operations = new FakeOperations();
   const cluster = new FakeCluster();
+  const operator = new FakeOperator();
+  const events = new ClusterEvents({ life: 'life', wallMs: () => WRITTEN_MS });
   const log = new KeptLog();
   const counters = new Counters();
   const http = createHttpServer({
     operations,
     cluster,
+    operator,
+    events,
     nodeName: 'node1',
     nodeId: NODE_ID,
     config: {
@@ -162,7 +210,7 @@ export function edge(config: Partial<Config> = {}): Edge {
     counters,
   });
   onTestFinished(() => http.close());
-  return { http, operations, cluster, log, counters };
+  return { http, operations, cluster, operator, events, log, counters };
 }
 
 export async function listening(config: Partial<Config> = {}): Promise<Edge & { port: number }> {

@@ -32,12 +32,18 @@ describe('the description', () => {
     expect(operations.sort()).toEqual([
       'DELETE /kv/{key}',
       'GET /cluster',
+      'GET /cluster/events',
       'GET /cluster/keys/{key}',
       'GET /cluster/ring',
+      'GET /cluster/tasks',
       'GET /kv/{key}',
       'GET /livez',
       'GET /readyz',
       'HEAD /kv/{key}',
+      'POST /cluster/members/{name}/leave',
+      'POST /cluster/members/{name}/remove',
+      'POST /cluster/members/{name}/replace',
+      'PUT /cluster/replication-factor',
       'PUT /kv/{key}',
     ]);
   });
@@ -51,7 +57,10 @@ describe('the description', () => {
         names.add(operation.operationId);
         expect(operation.summary).not.toBe('');
         const inPath = (operation.parameters ?? []).filter((one) => one.in === 'path');
-        const expected = path.includes('{key}') ? [{ name: 'key', required: true }] : [];
+        const expected = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+          name,
+          required: true,
+        }));
         expect(inPath, `${method} ${path}`).toMatchObject(expected);
         expect(inPath).toHaveLength(expected.length);
         expect(Object.keys(operation.responses)).toContain(method === 'delete' ? '204' : '200');
@@ -74,6 +83,12 @@ describe('the description', () => {
     expect(key?.['get']?.responses['200']).toMatchObject({
       headers: { ETag: { schema: { type: 'string' } } },
     });
+  });
+
+  test('says what a change of the replication factor is sent as', async () => {
+    const { paths } = await description();
+    const body = paths['/cluster/replication-factor']?.['put']?.requestBody;
+    expect(Object.keys(body?.content ?? {})).toEqual(['application/json']);
   });
 
   test('lists every error code', async () => {

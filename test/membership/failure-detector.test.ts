@@ -251,6 +251,7 @@ class Group {
       supervisor: { fail: () => undefined, restart: () => undefined },
       log: silentLog,
       onRing: () => undefined,
+      onDeparture: () => undefined,
     });
     this.#rings.set(self, rings);
     await this.adopt(self, RING);

@@ -17,6 +17,7 @@ const MOST: Readonly<Record<Size, number>> = {
   replica_changes_under_way: 1_000,
   coordinator_repairs: 40,
   transfers_served: 8,
+  replacement_frozen: 1,
   timers: 4_000,
   'exchanges with one peer': 1_000,
 };
@@ -31,6 +32,7 @@ const LEFT: Readonly<Record<Size, number>> = {
   replica_changes_under_way: 0,
   coordinator_repairs: 0,
   transfers_served: 0,
+  replacement_frozen: 0,
   timers: 24,
   'exchanges with one peer': 4,
 };

@@ -1,0 +1,125 @@
+/** `POST /cluster/members/{name}/...` and `PUT /cluster/replication-factor`: what an operator asks for. */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { ClientError } from '../errors.ts';
+import type { MemberChange, Operator, Started } from '../stabilizer/operator.ts';
+import type { Bodies } from './bodies.ts';
+import type { InFlight } from './in-flight.ts';
+import { problemReplies } from './openapi.ts';
+import { flagIn, type Parameters, queryOf } from './query.ts';
+import { quoted } from './quoted.ts';
+import { AnyHeaders, ChangeQuery, MemberPath, PlanReply, StartedReply } from './schemas.ts';
+
+export interface OperatorPorts {
+  readonly operator: Operator;
+  readonly inFlight: InFlight;
+  readonly bodies: Bodies;
+}
+
+const PARAMETERS: Parameters = { known: Object.keys(ChangeQuery.properties), notBuilt: [] };
+
+const EXPECTED_BODY = 'send {"replicationFactor": 3}, with the number that is wanted';
+
+export function operatorRoutes(fastify: FastifyInstance, ports: OperatorPorts): void {
+  const { operator, inFlight, bodies } = ports;
+
+  for (const change of ['leave', 'remove', 'replace'] as const) {
+    fastify.post<{ Params: MemberPath }>(
+      `/cluster/members/:name/${change}`,
+      { schema: memberSchema(change) },
+      async ({ raw, params: { name } }, reply) => {
+        const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
+        const body = await bodies.read(raw, reply.raw);
+        bodies.release(body);
+        if (body.length > 0)
+          throw new ClientError('invalid_body', 'this request takes no body; leave it out');
+        if (isDryRun) return inFlight.run(() => operator.planMember(change, name));
+        return started(reply, await inFlight.run(() => operator.changeMember(change, name)));
+      },
+    );
+  }
+
+  const url = '/cluster/replication-factor';
+  fastify.put(url, { schema: FACTOR_SCHEMA }, async ({ raw }, reply) => {
+    const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
+    const body = await bodies.read(raw, reply.raw);
+    bodies.release(body);
+    const factor = replicationFactorIn(body);
+    if (isDryRun) return inFlight.run(() => operator.planReplicationFactor(factor));
+    return started(reply, await inFlight.run(() => operator.changeReplicationFactor(factor)));
+  });
+}
+
+function started(reply: FastifyReply, { task, epoch }: Started): StartedReply {
+  if (task === undefined) return { epoch };
+  reply.code(202);
+  return { task, epoch };
+}
+
+/** @throws ClientError */
+function replicationFactorIn(body: Buffer): number {
+  const { replicationFactor, ...others } = objectIn(body);
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new ClientError('invalid_body', `${quoted(unknown)} is not known here; ${EXPECTED_BODY}`);
+  }
+  if (typeof replicationFactor === 'number') return replicationFactor;
+  throw new ClientError('invalid_body', `the body names no replicationFactor; ${EXPECTED_BODY}`);
+}
+
+/** @throws ClientError */
+function objectIn(body: Buffer): Readonly<Record<string, unknown>> {
+  const value = parsedOrNothing(body);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new ClientError('invalid_body', `the body is no JSON object; ${EXPECTED_BODY}`);
+}
+
+function parsedOrNothing(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+const tags = ['cluster'];
+
+const CHANGE_PROBLEMS = problemReplies([
+  ...['invalid_parameter', 'invalid_body', 'conflict', 'value_too_large', 'overloaded'],
+  ...['not_ready', 'quorum_unavailable', 'internal'],
+]);
+
+const CHANGE_REPLIES = {
+  200: {
+    description: 'With `dryRun`: what would move. Otherwise: it is in force, and nothing moves.',
+    content: { 'application/json': { schema: { anyOf: [PlanReply, StartedReply] } } },
+  },
+  202: { description: 'It is decided, and the task carries it out.', ...StartedReply },
+  ...CHANGE_PROBLEMS,
+};
+
+const SUMMARIES: Readonly<Record<MemberChange, string>> = {
+  leave: 'Send a living member away: it hands its data over first',
+  remove: 'Give up a dead member, without waiting for the grace period',
+  replace: 'Give the partitions of a dead member to others now; it may return as a new member',
+};
+
+function memberSchema(change: MemberChange): object {
+  return {
+    tags,
+    operationId: `${change}Member`,
+    summary: SUMMARIES[change],
+    params: MemberPath,
+    querystring: ChangeQuery,
+    headers: AnyHeaders,
+    response: CHANGE_REPLIES,
+  };
+}
+
+const FACTOR_SCHEMA = {
+  tags,
+  operationId: 'changeReplicationFactor',
+  summary: 'Change the number of copies of each key while the cluster runs',
+  querystring: ChangeQuery,
+  headers: AnyHeaders,
+  response: CHANGE_REPLIES,
+};

@@ -1,0 +1,134 @@
+/** What operators ask for, in a cluster of simulated nodes. */
+import { describe, expect, test } from 'vitest';
+import type { ClusterEvent } from '../../src/telemetry/cluster-events.ts';
+import { Story } from '../simulator/story.ts';
+
+const GRACE_MS = 600_000; // nobody is replaced while a story runs
+
+describe('an operator', () => {
+  test('sends a member away; the others tell of it from start to end', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    const told = toldBy(story, 1);
+    const before = await story.run(story.at(1).cluster.cluster(1_000));
+    const started = await story.run(story.at(1).operator.changeMember('leave', 'node4'));
+    expect(started).toEqual({ task: `ring-${before.epoch + 1}`, epoch: before.epoch + 1 });
+    await settles(story, started.epoch);
+    const { members, transition } = await story.run(story.at(2).cluster.cluster(1_000));
+    expect([members.map(({ name }) => name), transition]).toEqual([
+      ['node1', 'node2', 'node3'],
+      undefined,
+    ]);
+    expect(told.filter(({ type }) => type.startsWith('ring.'))).toMatchObject([
+      { type: 'ring.joint', task: started.task, leaving: ['node4'] },
+      { type: 'ring.settled', members: 3 },
+    ]);
+    // The one that left saw the end as well, and does not ask to be taken in again.
+    await story.pass(5_000);
+    expect(story.at(4).cluster.ring()).toBeUndefined();
+    expect(story.at(1).cluster.ring()?.epoch).toBe(started.epoch + 1);
+    for (const number of [1, 2, 3, 4]) {
+      const { ended } = await story.run(story.at(number).cluster.tasks(1_000));
+      expect(ended[0]).toMatchObject({ task: started.task, state: 'done' });
+    }
+  });
+
+  test('is refused what would leave too few members, or removes one that lives', async () => {
+    const story = await Story.begin({ nodes: 3, graceMs: GRACE_MS });
+    const { operator, cluster } = story.at(1);
+    for (const [change, name] of [
+      ['leave', 'node3'],
+      ['remove', 'node3'],
+      ['replace', 'node3'],
+      ['leave', 'nobody'],
+    ] as const) {
+      const asked = operator.changeMember(change, name);
+      await expect(story.run(asked)).rejects.toMatchObject({ code: 'conflict' });
+    }
+    await expect(story.run(operator.changeReplicationFactor(8))).rejects.toMatchObject({
+      code: 'invalid_parameter',
+    });
+    expect(cluster.ring()?.epoch).toBe(1);
+  });
+
+  test('removes a dead member, which cannot leave any more', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    const told = toldBy(story, 1);
+    story.cluster.crash(story.node(4));
+    await story.until(() => told.some(({ type }) => type === 'member.dead'));
+    const { operator } = story.at(1);
+    await expect(story.run(operator.changeMember('leave', 'node4'))).rejects.toThrow(/is dead/);
+    const { epoch } = await story.run(operator.changeMember('remove', 'node4'));
+    await settles(story, epoch);
+    const { members } = await story.run(story.at(1).cluster.cluster(1_000));
+    expect(members.map(({ name }) => name)).toEqual(['node1', 'node2', 'node3']);
+  });
+
+  test('wins or is told when another one asks at the same time', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    const asked = [
+      story.at(1).operator.changeMember('leave', 'node3'),
+      story.at(2).operator.changeMember('leave', 'node4'),
+    ];
+    const ended = await story.run(Promise.allSettled(asked));
+    expect(ended.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(ended.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'conflict' },
+    });
+  });
+
+  test('changes the replication factor, and only plans with a dry run', async () => {
+    const story = await Story.begin({ nodes: 5, graceMs: GRACE_MS });
+    for (let number = 0; number < 40; number++) await story.put(1, `key${number}`, 'v');
+    const { operator, cluster } = story.at(1);
+    const plan = await story.run(operator.planReplicationFactor(4));
+    expect(plan).toMatchObject({ partitions: 16, replicas: 16, seconds: 1 });
+    expect(plan.bytes).toBeGreaterThan(40);
+    expect(cluster.ring()?.epoch).toBe(1);
+    const { epoch } = await story.run(operator.changeReplicationFactor(4));
+    await settles(story, epoch);
+    expect(cluster.ring()?.partitions.every(({ replicas }) => replicas.length === 4)).toBe(true);
+  });
+});
+
+describe('replacement', () => {
+  test('is told to be frozen while too many members are dead, and to go on afterwards', async () => {
+    const story = await Story.begin({ nodes: 7, graceMs: GRACE_MS });
+    const told = toldBy(story, 1);
+    const { cluster, gauges } = story.at(1);
+    const frozen = (): number => {
+      let read = 0;
+      gauges.read((name, size) => {
+        if (name === 'replacement_frozen') read = size;
+      });
+      return read;
+    };
+    for (const number of [5, 6, 7]) story.cluster.crash(story.node(number));
+    await story.until(() => told.some(({ type }) => type === 'replacement.frozen'));
+    expect(told).toContainEqual({ type: 'replacement.frozen', dead: 3, members: 7 });
+    const { alarms } = await story.run(cluster.cluster(1_000));
+    expect(alarms).toEqual([expect.stringContaining('replacement is frozen')]);
+    const check = cluster.readiness().find(({ name }) => name === 'replacement');
+    expect(check).toMatchObject({ ok: true, detail: alarms[0] });
+    expect(frozen()).toBe(1);
+
+    story.cluster.start(story.node(7));
+    await story.until(() => told.some(({ type }) => type === 'replacement.thawed'));
+    expect((await story.run(cluster.cluster(1_000))).alarms).toEqual([]);
+    expect(frozen()).toBe(0);
+  });
+});
+
+function toldBy(story: Story, number: number): ClusterEvent[] {
+  const told: ClusterEvent[] = [];
+  story.at(number).events.listen(undefined, ({ event }) => told.push(event));
+  return told;
+}
+
+/** Until the transition of `epoch` has ended on every node that still belongs to the cluster. */
+async function settles(story: Story, epoch: number): Promise<void> {
+  await story.until(() =>
+    story.cluster.running.every(
+      ({ node }) => (node.cluster.ring()?.epoch ?? Number.POSITIVE_INFINITY) > epoch,
+    ),
+  );
+}
