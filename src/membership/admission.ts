@@ -19,14 +19,14 @@ const MAX_WAITING = 64;
 
 export class Admission {
   readonly #rings: { readonly ring: Ring | undefined };
-  readonly #register: RingRegister;
+  readonly #register: Pick<RingRegister, 'decide'>;
   readonly #stateOf: (member: NodeId) => MemberState;
   readonly #waiting = new Map<NodeId, Application>();
   #admitting: Promise<void> | undefined;
 
   constructor(options: {
     readonly rings: { readonly ring: Ring | undefined };
-    readonly register: RingRegister;
+    readonly register: Pick<RingRegister, 'decide'>;
     readonly stateOf: (member: NodeId) => MemberState;
   }) {
     this.#rings = options.rings;
@@ -48,6 +48,8 @@ export class Admission {
       this.#admitting = undefined;
     });
     await this.#admitting;
+    // One that came too late for that ring asks again; kept, it would be taken in after it has left.
+    this.#waiting.delete(application.node);
     const isMember = this.#rings.ring?.member(application.node) !== undefined;
     if (isMember) return { state: 'member', why: '' };
     return later('the members have not decided on it yet; it needs a majority of them');

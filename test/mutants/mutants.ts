@@ -237,6 +237,150 @@ export const MUTANTS: readonly Mutant[] = [
     alone: 'progress',
   },
   {
+    name: 'older-epochs-served',
+    file: 'src/membership/epoch-check.js',
+    original: 'if (held !== undefined && held.epoch > epoch) {',
+    replacement: `if (held !== undefined && held.epoch > epoch) {
+            return { ok: true, ring: held };`,
+    wrong: 'a replica serves requests of rings that it knows to be out of date',
+  },
+  {
+    name: 'new-set-alone',
+    file: 'src/coordinator/attempt.js',
+    original: 'this.sets = ring.replicaSets(this.partition);',
+    replacement: 'this.sets = ring.replicaSets(this.partition).slice(-1);',
+    wrong: 'while the ring is joint, a quorum of the new replicas alone decides',
+  },
+  {
+    name: 'old-set-alone',
+    file: 'src/coordinator/attempt.js',
+    original: 'this.sets = ring.replicaSets(this.partition);',
+    replacement: 'this.sets = ring.replicaSets(this.partition).slice(0, 1);',
+    wrong: 'while the ring is joint, a quorum of the old replicas alone decides',
+  },
+  {
+    name: 'one-set-agrees',
+    file: 'src/quorum/read-quorum.js',
+    original: `return holders.verdict === 'met';`,
+    replacement: `return this.#sets.some((set) => {
+            const one = new AnswerCount([set], 'quorum');
+            for (const node of this.holders)
+                one.count(node, 'yes');
+            return one.verdict === 'met';
+        });`,
+    wrong: 'a read is not written back when a quorum of one of the two sets agrees',
+  },
+  {
+    name: 'one-source-is-enough',
+    file: 'src/stabilizer/partition-pull.js',
+    original: 'const needed = pullsNeeded(this.#ring, this.partition);',
+    replacement: 'const needed = 1;',
+    wrong: 'a new replica pulls from a single old one',
+  },
+  {
+    name: 'kept-replicas-do-not-pull',
+    file: 'src/ring/pulls.js',
+    original: 'ring.next?.[partition]?.includes(node) === true;',
+    replacement: `ring.next?.[partition]?.includes(node) === true &&
+        !ring.assignment[partition].includes(node);`,
+    wrong: 'only replicas that are new pull',
+  },
+  {
+    name: 'no-second-pull-after-a-fold',
+    file: 'src/stabilizer/partition-transfer.js',
+    original: 'const session = { ring, pulls, pulled: new Set(), startedMs };',
+    replacement: `const before = this.#session?.ring.next === undefined ? [] : [...this.#session.pulled];
+        const pulled = new Set(before.filter((p) => pulls.some(({ partition }) => partition === p)));
+        const session = { ring, pulls, pulled, startedMs };`,
+    wrong: 'what was pulled before the wanted set changed counts afterwards',
+  },
+  {
+    name: 'transition-ends-early',
+    file: 'src/stabilizer/transition-end.js',
+    original: 'if (answer.reply.pulled < answer.reply.toPull)',
+    replacement: 'if (answer.reply.pulled < 0)',
+    wrong: 'a transition ends before the new replicas have pulled',
+  },
+  {
+    name: 'sources-do-not-wait',
+    file: 'src/stabilizer/transfer-source.js',
+    original: 'if (!(await this.#olderEpochsAreOver(epoch, context)))',
+    replacement: 'if (context.deadlineMs < 0)',
+    wrong: 'a source is read while writes of an older epoch are still under way there',
+  },
+  {
+    name: 'surplus-removed-early',
+    file: 'src/stabilizer/surplus.js',
+    original:
+      'if (ring === undefined || ring.next !== undefined || ring.member(self) === undefined)',
+    replacement: `if (ring?.next !== undefined && ring.member(self) !== undefined) {
+            const isSurplus = () => membership.ring === ring;
+            for (const partition of this.#ports.counts.partitions)
+                if (!ring.next[partition].includes(self))
+                    await this.#ports.replica.discard(partition, isSurplus);
+            return;
+        }
+        if (ring === undefined || ring.member(self) === undefined)`,
+    wrong: 'a replica that is to give a partition up removes it before the transition is over',
+  },
+  {
+    name: 'surplus-not-offered',
+    file: 'src/stabilizer/surplus.js',
+    original: 'if (await this.#offer(ring, partition, signal))',
+    replacement: '',
+    wrong: 'what a replica kept and others keep now is removed without being offered to them',
+    alone: 'placement',
+  },
+  {
+    name: 'returned-data-given-up',
+    file: 'src/stabilizer/aside-offers.js',
+    original: `if (holders.verdict !== 'met')
+            return 'unsettled';`,
+    replacement: '',
+    wrong: 'what a returned node had set aside is removed, whether or not the replicas took it',
+  },
+  {
+    name: 'minority-decides',
+    file: 'src/membership/ring-register.js',
+    original: 'quorum: majorityOf(acceptors),',
+    replacement: 'quorum: (nodes) => 2 * nodes.size >= acceptors.length - 1,',
+    wrong: 'half of the members, or a little less, decide the next ring',
+    alone: 'rings',
+  },
+  {
+    name: 'accepted-ring-used',
+    file: 'src/membership/ring-acceptor.js',
+    original:
+      'return { ok: true, reply: await this.#take(accept(this.#present.paxos, ballot, bytes)) };',
+    replacement: `const reply = await this.#take(accept(this.#present.paxos, ballot, bytes));
+            if (reply.accepted)
+                void this.#options.rings.adopt(bytes);
+            return { ok: true, reply };`,
+    wrong: 'a member acts on a ring that it accepted, before it is decided',
+  },
+  {
+    name: 'founders-by-majority',
+    file: 'src/membership/founding.js',
+    original: 'quorum: allOf(nodes),',
+    replacement: 'quorum: (accepted) => 2 * accepted.size > nodes.length,',
+    wrong: 'a majority of the founders forms the cluster',
+  },
+  {
+    name: 'cut-off-and-serving',
+    file: 'src/membership/quorum-lease.js',
+    original: 'return 2 * fresh.length > voters.length;',
+    replacement: 'return fresh.length > 0;',
+    wrong: 'replicas that lost touch with the other members go on answering',
+  },
+  {
+    name: 'survivors-at-once',
+    file: 'src/membership/consent.js',
+    original: 'waitedMs > SURVIVORS_WAIT_GRACES * graceMs;',
+    replacement: 'waitedMs > 0 && graceMs > 0;',
+    wrong:
+      'members agree to go on with the survivors though they answered the missing a moment ago',
+  },
+  {
     name: 'chance-from-outside',
     file: 'src/runtime/loop.js',
     original: 'random.fraction()',

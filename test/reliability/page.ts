@@ -5,6 +5,7 @@
 import { MUTANTS } from '../mutants/mutants.ts';
 import { FAULT_KINDS } from '../simulator/faults.ts';
 import { CHECKERS, type CheckerName } from '../simulator/flaw.ts';
+import { CHANGE_KINDS } from '../simulator/ring-changes.ts';
 import type { CodeVersion, RunRecord } from '../simulator/run-record.ts';
 import { FAILURE_MODES, type FailureMode } from './failure-modes.ts';
 import { FOUND_BY_REAL_PROCESSES, FOUND_BY_SIMULATION, type FoundBug } from './found-bugs.ts';
@@ -53,14 +54,23 @@ ${rows(Object.entries(run.runsWith).map(([kind, runs]) => [code(kind), count(run
 
 ## What the simulator does
 
-A run is five real nodes in one process on virtual time. It is the code that ships, from what the HTTP server calls
+A run is three to nine real nodes in one process on virtual time. It is the code that ships, from what the HTTP server calls
 down to the ports for network, disk, clock and chance; behind those are simulated ones. Everything about a run follows from one number, its seed: how many copies, which
 consistency level, how many clients and keys, how fast the disks and the network are, which of the ${FAULT_KINDS.length} kinds of
-faults strike, whom and when. Two to ten clients put, get and delete for five simulated seconds while messages get lost,
+faults strike, whom and when. Two to ten clients put, get and delete for five or fifteen simulated seconds while messages get lost,
 nodes crash, disks fill up and clocks jump; then all faults end, and the cluster has to come back by itself. ${CHECKERS.length}
 judges look at what clients were told and at every batch that reached a disk. Each seed runs twice and has to do the
-same both times. The faults keep to what was promised: at most one node's disk is damaged or lost, and only with three
-copies or more.
+same both times.
+
+In about half of the runs the ring changes meanwhile, in ${CHANGE_KINDS.length} ways: ${codes(CHANGE_KINDS)}. Nodes are
+started and taken in, sent away, given up; they die for longer than the grace period, which is a few seconds then, are replaced and come
+back with their old disks; parts of the cluster are cut off for as long; the replication factor goes up and down. Often two
+changes meet in one epoch, or the next one comes before the data of the last one has moved.
+
+The faults keep to what was promised: at most one node's disk is damaged or lost, only with three copies or more, and
+not while another copy is away; and of any replica set so many members stay that it can be recovered in full. In one of five of
+the runs with changes more members die than that. Then the survivors go on alone, which loses what only the dead knew
+until they are back; the judges hold such runs to the rest: no two answers at once, and all there in the end.
 
 To run it again, with the same seeds or with others:
 
@@ -78,10 +88,9 @@ To run it again, with the same seeds or with others:
   blocked, and its system calls do not fail except for syncs and full disks.
 - **Other disks.** A simulated disk loses what was not synced, tears, flips, swaps and vanishes. It does not claim
   a sync that never was, nor return an old state of a sector after a new one was read.
-- **Scale.** Five nodes, twenty keys at most, values of a few bytes, a few seconds. What takes hours or a million
+- **Scale.** Nine nodes, twenty keys at most, values of a few bytes, a few seconds. What takes hours or a million
   keys does not happen.
-- **What is not built:** members that join, leave or are replaced, hints, anti-entropy, conditional writes, expiry. The rules
-  for changes of the ring were tried as a model only: [model.md](model.md).
+- **What is not built:** hints, anti-entropy, conditional writes, expiry.
 - **What the judges do not ask.** They are as good as the planted bugs below show, and those were chosen by the same people.
 
 ## Planted bugs

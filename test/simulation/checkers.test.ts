@@ -101,10 +101,11 @@ describe('the judge of acknowledgements', () => {
   const three = (...synced: readonly number[]): Acknowledgements => {
     const disks = new DiskWatch();
     synced.forEach((at, node) => {
-      disks.write(`node${node}`, PLACE, sealed(versionAt(at), 'a'), undefined);
+      disks.write(keeper(node), PLACE, sealed(versionAt(at), 'a'), undefined);
     });
-    return new Acknowledgements(disks, 'quorum', 3);
+    return new Acknowledgements(disks, 'quorum');
   };
+  const atRest = [[[0, 1, 2].map(idOf)]];
 
   test('wants a quorum of disks to hold a write when it is acknowledged', () => {
     for (const [synced, flaws] of [
@@ -114,7 +115,7 @@ describe('the judge of acknowledgements', () => {
       [[], 1],
     ] as const) {
       const judge = three(...synced);
-      judge.ended(put('a', 0, 1, 1));
+      judge.ended(put('a', 0, 1, 1), atRest);
       expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), false)).toHaveLength(
         flaws,
       );
@@ -127,10 +128,10 @@ describe('the judge of acknowledgements', () => {
       [[2, 1, 1], 1],
     ] as const) {
       const judge = three(...synced);
-      judge.ended(put('a', 0, 1, 1));
+      judge.ended(put('a', 0, 1, 1), atRest);
       const removal = remove(true, 2, 3);
       judge.begun(removal);
-      judge.ended(removal);
+      judge.ended(removal, atRest);
       expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), false)).toHaveLength(
         flaws,
       );
@@ -140,7 +141,7 @@ describe('the judge of acknowledgements', () => {
   test('wants the newest acknowledged write, or a newer one, to be there at the end', () => {
     const endingWith = (final: readonly [string, ReturnType<typeof onDisk>][]) => {
       const judge = three(5, 5);
-      judge.ended(put('a', 0, 1, 5));
+      judge.ended(put('a', 0, 1, 5), atRest);
       return judge.atTheEnd(new Map(), new Map(final), false);
     };
     expect(endingWith([['k', onDisk(5, 'a')]])).toEqual([]);
@@ -162,25 +163,25 @@ describe('the judge of acknowledgements', () => {
 describe('the judge of disks', () => {
   test('finds a record that goes back, and none that is replaced after damage', () => {
     const disks = new DiskWatch();
-    disks.write('node1', PLACE, sealed(versionAt(2), 'b'), undefined);
-    disks.write('node1', PLACE, sealed(versionAt(1), 'a'), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionAt(2), 'b'), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionAt(1), 'a'), undefined);
     expect(disks.flaws).toEqual([]);
-    disks.write('node1', PLACE, sealed(versionAt(1), 'a'), onDisk(2, 'b'));
+    disks.write(keeper(1), PLACE, sealed(versionAt(1), 'a'), onDisk(2, 'b'));
     expect(disks.flaws).toMatchObject([{ checker: 'no-going-back' }]);
   });
 
   test('finds a damaged record that a node wrote', () => {
     const disks = new DiskWatch();
-    disks.write('node1', PLACE, sealed(versionAt(2), 'b').subarray(1), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionAt(2), 'b').subarray(1), undefined);
     expect(disks.flaws).toMatchObject([{ checker: 'no-going-back' }]);
   });
 
   test('finds a version that stands for two records', () => {
     const disks = new DiskWatch();
-    disks.write('node1', PLACE, sealed(versionAt(1), 'a'), undefined);
-    disks.write('node2', PLACE, sealed(versionAt(1), 'a'), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionAt(1), 'a'), undefined);
+    disks.write(keeper(2), PLACE, sealed(versionAt(1), 'a'), undefined);
     expect(disks.flaws).toEqual([]);
-    disks.write('node2', PLACE, sealed(versionAt(1), 'b'), undefined);
+    disks.write(keeper(2), PLACE, sealed(versionAt(1), 'b'), undefined);
     expect(disks.flaws).toMatchObject([{ checker: 'versions' }]);
   });
 
@@ -188,7 +189,7 @@ describe('the judge of disks', () => {
     const lives = (...drawn: readonly [number, number][]) => {
       const disks = new DiskWatch();
       for (const [at, incarnation] of drawn)
-        disks.write('node1', PLACE, sealed(versionIn(at, incarnation), `v${at}`), undefined);
+        disks.write(keeper(1), PLACE, sealed(versionIn(at, incarnation), `v${at}`), undefined);
       return disks.flaws;
     };
     expect(lives([1, 1], [3, 1], [4, 2], [2, 1])).toEqual([]);
@@ -197,9 +198,9 @@ describe('the judge of disks', () => {
 
   test('lets a version follow one of another node that is far ahead', () => {
     const disks = new DiskWatch();
-    disks.write('node1', PLACE, sealed(versionAt(99), 'far'), undefined);
-    disks.write('node1', PLACE, sealed(versionIn(99, 1), 'above'), undefined);
-    disks.write('node1', PLACE, sealed(versionIn(2, 2), 'later life'), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionAt(99), 'far'), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionIn(99, 1), 'above'), undefined);
+    disks.write(keeper(1), PLACE, sealed(versionIn(2, 2), 'later life'), undefined);
     expect(disks.flaws).toEqual([]);
   });
 
@@ -245,6 +246,14 @@ describe('the judge of availability', () => {
     expect(tooFewSucceeded(requests(40, 60), blackouts)).toEqual([]);
   });
 });
+
+function keeper(node: number) {
+  return { name: `node${node}`, id: idOf(node) };
+}
+
+function idOf(node: number): NodeId {
+  return String(node).padStart(16, '0') as NodeId;
+}
 
 const K = 'k' as Key;
 const PLACE = recordKey(1, 1 as Partition, K);

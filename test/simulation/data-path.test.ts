@@ -278,12 +278,13 @@ describe('a damaged record', () => {
 
 describe('a write that two of three replicas hold and one of them loses', () => {
   test.each<readonly [string, (story: Story, number: number, held: Uint8Array) => Promise<void>]>([
-    ['with its disk', (story, number) => wipe(story, number)],
+    ['with its disk', (story, number) => loseDisk(story, number)],
     ['by a flipped bit', (story, number, held) => story.tamper(number, 'k', () => flip(held))],
   ])(
     '%s is what a read returns, whichever replicas it reaches, or else it fails (failure mode 10)',
     async (_how, lose) => {
-      const story = await Story.begin();
+      // Nobody is replaced meanwhile: what is left has to do.
+      const story = await Story.begin({ graceMs: 24 * 3_600_000 });
       const random = new SeededRandom(1, 'who is reached');
       await story.put(1, 'k', 'old', 'all');
       const { keepers } = await story.replicasOf('k');
@@ -299,7 +300,8 @@ describe('a write that two of three replicas hold and one of them loses', () => 
         for (const { name } of story.cluster.nodes) {
           if (random.chance(0.3)) isolate(story, name);
         }
-        const text = await story.get(random.between(1, 5), 'k').catch(codeOf);
+        const reader = random.pick(story.cluster.running);
+        const text = await story.get(Number(reader.name.slice('node'.length)), 'k').catch(codeOf);
         if (text === 'new') seen.new += 1;
         else if (NO_ANSWER.has(text)) seen.failed += 1;
         else expect(text, `read ${read + 1}`).toBe('new');
@@ -320,15 +322,18 @@ describe('a replica whose disk was replaced by an empty one', () => {
     const [by = 0] = others;
     story.cluster.crash(story.node(behind));
     expect(await story.put(by, 'k', 'v')).toMatchObject({ acknowledged: 2 });
+    isolate(story, `node${wiped}`); // or it would be taken in again, and pull
     await wipe(story, wiped);
     story.cluster.start(story.node(behind));
-    await story.until(() => story.cluster.ready);
+    await story.until(() => isReady(story, behind));
     story.cluster.crash(story.node(holder));
 
     const alone = {
-      code: 'quorum_unavailable',
       replicas: expect.arrayContaining([
-        expect.objectContaining({ node: `node${wiped}`, state: 'unreachable' }),
+        expect.objectContaining({
+          node: `node${wiped}`,
+          state: expect.stringMatching(/^(unreachable|timeout)$/),
+        }),
       ]),
     };
     for (const reader of [by, behind]) {
@@ -338,10 +343,13 @@ describe('a replica whose disk was replaced by an empty one', () => {
     for (const level of ['one', 'quorum'] as const)
       await expect(story.get(wiped, 'k', level)).rejects.toMatchObject({ code: 'not_ready' });
 
-    story.cluster.start(story.node(holder));
-    await story.until(() => story.cluster.ready);
-    for (const reader of [by, behind, holder]) expect(await story.get(reader, 'k')).toBe('v');
     expect(await story.onDisk(wiped, 'k')).toBeUndefined();
+
+    story.network.mend();
+    story.cluster.start(story.node(holder));
+    await story.until(() => story.cluster.ready && story.at(wiped).cluster.ring() !== undefined);
+    for (const reader of [by, behind, holder, wiped])
+      expect(await story.get(reader, 'k')).toBe('v');
   });
 });
 
@@ -575,10 +583,19 @@ function codeOf(error: unknown): unknown {
 }
 
 /** Gives a node an empty disk, starts it again, and leaves it time to find the others. */
+function isReady(story: Story, number: number): boolean {
+  return story.node(number).node?.cluster.readiness().every(({ ok }) => ok) === true;
+}
+
+/** Its process ends with its disk, and nobody starts it again. */
+async function loseDisk(story: Story, number: number): Promise<void> {
+  story.cluster.crash(story.node(number));
+  story.node(number).disk.wipe();
+}
+
 async function wipe(story: Story, number: number): Promise<void> {
   const node = story.node(number);
   story.cluster.crash(node);
-  node.wiped = true;
   node.disk.wipe();
   story.cluster.start(node);
   await story.pass(1_000);

@@ -2,28 +2,30 @@
  * What became of acknowledged writes: each is on enough disks at the moment of its answer, and at the
  * end it is there or something newer is. Deleted stays deleted.
  */
+import type { NodeId } from '../../src/ids.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import type { ReplicaSet } from '../../src/ring/replica-set.ts';
 import type { Version } from '../../src/version/version.ts';
 import type { DiskRecord } from './disk-record.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import { Findings, type Flaw } from './flaw.ts';
 import { describe, type Operation } from './history.ts';
 
+/** The replica sets of a key under one ring: two while it is joint. */
+export type Sets = readonly ReplicaSet[];
+
 export class Acknowledgements {
   readonly #findings = new Findings('acknowledged-kept');
   readonly #disks: DiskWatch;
   readonly #level: ConsistencyLevel;
-  readonly #required: number;
   /** By key: the highest version that a put was acknowledged with. */
   readonly #newest = new Map<string, Version>();
   /** The same as of the start of each operation that is under way. */
   readonly #newestAtStart = new Map<Operation, Version | undefined>();
 
-  constructor(disks: DiskWatch, level: ConsistencyLevel, replicas: number) {
+  constructor(disks: DiskWatch, level: ConsistencyLevel) {
     this.#disks = disks;
     this.#level = level;
-    const required = { one: 1, quorum: Math.floor(replicas / 2) + 1, all: replicas };
-    this.#required = required[level];
   }
 
   begun(operation: Operation): void {
@@ -31,23 +33,30 @@ export class Acknowledgements {
       this.#newestAtStart.set(operation, this.#newest.get(operation.key));
   }
 
-  /** To be called in the very moment in which the operation was answered. */
-  ended(operation: Operation): void {
+  /**
+   * To be called in the very moment in which the operation was answered. `rings`: the replica sets of its
+   * key under each ring that its coordinator held meanwhile; those of one of them have to have it.
+   */
+  ended(operation: Operation, rings: readonly Sets[]): void {
     const { action, key, result } = operation;
     if (result.is !== 'ok' || action.kind === 'get') return;
     if (action.kind === 'put' && result.version !== undefined) {
       const newest = this.#newest.get(key);
       if (newest === undefined || result.version > newest) this.#newest.set(key, result.version);
-      this.#require(operation, this.#disks.disksThatHeld(key, result.version));
+      this.#require(operation, rings, this.#disks.holders(key, result.version));
     }
     // A tombstone's version is not told; it is above all that was acknowledged when its delete began.
     if (result.found === true && this.#level !== 'one')
-      this.#require(operation, this.#disks.disksBeyond(key, this.#newestAtStart.get(operation)));
+      this.#require(
+        operation,
+        rings,
+        this.#disks.holdersBeyond(key, this.#newestAtStart.get(operation)),
+      );
   }
 
   /**
    * `final`: the newest record of each key, over all disks. `mayLose`: the only copy of a write at level
-   * `one` may have been damaged.
+   * `one` may have been damaged, or gone with its node.
    */
   atTheEnd(
     history: ReadonlyMap<string, readonly Operation[]>,
@@ -70,11 +79,21 @@ export class Acknowledgements {
     return this.#findings.flaws;
   }
 
-  #require(operation: Operation, disks: number): void {
-    if (disks >= this.#required) return;
+  #require(operation: Operation, rings: readonly Sets[], holders: ReadonlySet<NodeId>): void {
+    if (rings.some((sets) => this.#isEnough(sets, holders))) return;
     this.#findings.add(
-      `${describe(operation)} was acknowledged with ${disks} of ${this.#required} replicas on disk`,
+      `${describe(operation)} was acknowledged with ${holders.size} replicas on disk, not enough of ` +
+        rings.map((sets) => sets.map((set) => set.length).join(' and ')).join(', or '),
     );
+  }
+
+  #isEnough(sets: Sets, holders: ReadonlySet<NodeId>): boolean {
+    const held = sets.map((set) => set.filter((id) => holders.has(id)).length);
+    if (this.#level === 'one') return held.some((count) => count > 0);
+    return sets.every(({ length }, index) => {
+      const required = this.#level === 'all' ? length : Math.floor(length / 2) + 1;
+      return (held[index] ?? 0) >= required;
+    });
   }
 }
 

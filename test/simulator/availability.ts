@@ -8,7 +8,17 @@ import type { Scheduler } from './scheduler.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 
 /** Faults that take a quorum of some key's replicas away, or the coordinator, for as long as they last. */
-const HARSH = ['crash_of_all', 'full_split', 'full_disk', 'failing_sync', 'clock_offset', 'wipe'];
+const HARSH = [
+  'crash_of_all',
+  'full_split',
+  'full_disk',
+  'failing_sync',
+  'clock_offset',
+  'wipe',
+  'death',
+  'remove',
+  'long_split',
+];
 /** Of the requests of a run with one kind of fault, if that leaves a quorum. Several at once may not. */
 const LEAST_SHARE = 0.5;
 /** Of the requests of a run without faults. */

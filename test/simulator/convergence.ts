@@ -1,6 +1,7 @@
 import { ClientError } from '../../src/errors.ts';
 import type { Key } from '../../src/ids.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
+import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 
@@ -9,18 +10,19 @@ const READS = 3;
 const SETTLE_MS = 3_000;
 
 /**
- * After the faults: every key can be read through every node, and when it was, all its replicas hold the
- * same bytes. (Until there is anti-entropy, reading is what brings them together.) What is wrong, a
- * sentence each.
+ * After the faults: every key can be read through every member, and when it was, all its replicas hold the
+ * same bytes, and no other member holds any. (Until there is anti-entropy, reading is what brings them
+ * together.) What is wrong, a sentence each.
  */
 export async function convergence(options: {
   readonly cluster: SimulatedCluster;
   readonly scheduler: Scheduler;
+  readonly rings: RingWatch;
   readonly keys: readonly string[];
 }): Promise<string[]> {
-  const { cluster, scheduler, keys } = options;
+  const { cluster, scheduler, rings, keys } = options;
   const flaws: string[] = [];
-  const readers = cluster.running.filter(({ wiped }) => !wiped);
+  const readers = cluster.running.filter(({ name }) => rings.isMember(name));
   for (let read = 0; read < READS; read++) {
     for (const key of keys) {
       const reader = readers[read % readers.length];
@@ -31,8 +33,10 @@ export async function convergence(options: {
     await scheduler.run(scheduler.nowMs + SETTLE_MS);
   }
   for (const key of keys) {
-    const copies = await copiesOf(cluster, key as Key, scheduler);
+    const { copies, others } = await copiesOf(cluster, rings, key as Key);
     if (new Set(copies).size > 1) flaws.push(`the replicas of ${key} differ: ${copies.join(', ')}`);
+    for (const name of others)
+      flaws.push(`${name} keeps a copy of ${key}, and is no replica of it`);
   }
   return flaws;
 }
@@ -58,26 +62,25 @@ async function readThrough(
   return flaw;
 }
 
+/** What lies on the disks of the replicas, and which other members keep something. */
 async function copiesOf(
-  cluster: SimulatedCluster,
+  { nodes }: SimulatedCluster,
+  rings: RingWatch,
   key: Key,
-  scheduler: Scheduler,
-): Promise<string[]> {
-  const first = cluster.running.find(({ wiped }) => !wiped);
-  let located: Awaited<ReturnType<Reader['locate']>> | undefined;
-  void first?.node.operations.locate(key, 2_000).then((location) => {
-    located = location;
-  });
-  await scheduler.run(scheduler.nowMs + 3_000, () => located !== undefined);
-  if (located === undefined) return [];
-  const { partition, replicas } = located;
-  const keepers = cluster.nodes.filter(
-    ({ name, wiped }) => !wiped && replicas.some(({ node }) => node === name),
-  );
-  const copies = keepers.map(async ({ disk }) => {
+): Promise<{ readonly copies: readonly string[]; readonly others: readonly string[] }> {
+  const copies: string[] = [];
+  const others: string[] = [];
+  const ring = rings.newest;
+  if (ring === undefined) return { copies, others };
+  const partition = ring.partitionOf(key);
+  for (const { name, disk } of nodes) {
+    const id = rings.idOf(name);
+    if (id === undefined || !rings.isMember(name)) continue;
     const places = await RecordPlaces.open(disk.durable);
     const bytes = await disk.durable.get(places.at(partition, key));
-    return bytes === undefined ? 'nothing' : Buffer.from(bytes).toString('base64');
-  });
-  return Promise.all(copies);
+    if (ring.keeps(id, partition))
+      copies.push(bytes === undefined ? 'nothing' : Buffer.from(bytes).toString('base64'));
+    else if (bytes !== undefined) others.push(name);
+  }
+  return { copies, others };
 }

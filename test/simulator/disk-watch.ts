@@ -1,7 +1,17 @@
+import type { NodeId } from '../../src/ids.ts';
+import type { Change } from '../../src/storage/store.ts';
 import type { Version } from '../../src/version/version.ts';
-import { type DiskRecord, diskRecord, generationMade, keyAt } from './disk-record.ts';
+import { type DiskRecord, diskRecord, keyAt } from './disk-record.ts';
 import { Findings, type Flaw } from './flaw.ts';
-import type { SimulatedDisk } from './simulated-disk.ts';
+
+/** A node on whose disk something became durable. */
+export interface Keeper {
+  readonly name: string;
+  /** The present one: a node with a new disk is another one. */
+  readonly id: NodeId;
+  /** Whether it is to keep the record. */
+  readonly isReplica: boolean;
+}
 
 /**
  * Looks on as batches become durable, on every disk: whether a version goes back, whether a version
@@ -11,62 +21,57 @@ export class DiskWatch {
   readonly #goingBack = new Findings('no-going-back');
   readonly #versions = new Findings('versions');
   /** By key, then by node: the highest version that was ever synced there. */
-  readonly #synced = new Map<string, Map<string, Version>>();
+  readonly #synced = new Map<string, Map<NodeId, Version>>();
   readonly #records = new Map<Version, { readonly record: DiskRecord; readonly bytes: Buffer }>();
   /** By value: the key under which it was on some disk. */
   readonly #values = new Map<string, string>();
   readonly #lives = new VersionsByLife();
 
-  watch(node: string, disk: SimulatedDisk): void {
-    let current = 1;
-    disk.onDurable = (change, before) => {
-      current = generationMade(change) ?? current;
-      const key = keyAt(change.key);
-      if (key === undefined) return;
-      if (change.key[0] !== current) {
-        if (change.type === 'put')
-          this.#goingBack.add(`${node} wrote ${key} where what was set aside lies`);
-        return; // from there records go when they were offered
-      }
-      const held = before && diskRecord(change.key, before);
-      if (change.type === 'put') this.write(node, change.key, change.value, held);
-      else if (held !== undefined)
-        this.#goingBack.add(`the sound record of ${key} was removed from ${node}`);
-    };
+  /** Takes a change of a record that became durable in the place of `held`. */
+  durable(by: Keeper, change: Change, held: DiskRecord | undefined): void {
+    if (change.type === 'put') this.write(by, change.key, change.value, held);
+    else if (held !== undefined && by.isReplica)
+      this.#goingBack.add(`the sound record of ${held.key} was removed from ${by.name}`);
   }
 
   /** Takes a record that was just synced in the place of `held`. */
-  write(node: string, place: Uint8Array, bytes: Uint8Array, held: DiskRecord | undefined): void {
+  write(
+    { name, id }: Omit<Keeper, 'isReplica'>,
+    place: Uint8Array,
+    bytes: Uint8Array,
+    held: DiskRecord | undefined,
+  ): void {
     const record = diskRecord(place, bytes);
     if (record === undefined) {
-      this.#goingBack.add(`${node} wrote a damaged record of ${keyAt(place)}`);
+      this.#goingBack.add(`${name} wrote a damaged record of ${keyAt(place)}`);
       return;
     }
     const { key, version, value } = record;
     if (held !== undefined && version < held.version) {
-      this.#goingBack.add(`${key} on ${node} went back from ${held.version} to ${version}`);
+      this.#goingBack.add(`${key} on ${name} went back from ${held.version} to ${version}`);
     }
     this.#note(record, bytes);
     if (value !== undefined) this.#values.set(value, key);
-    const nodes = this.#synced.get(key) ?? new Map<string, Version>();
+    const nodes = this.#synced.get(key) ?? new Map<NodeId, Version>();
     this.#synced.set(key, nodes);
-    const highest = nodes.get(node);
-    if (highest === undefined || version > highest) nodes.set(node, version);
+    const highest = nodes.get(id);
+    if (highest === undefined || version > highest) nodes.set(id, version);
   }
 
-  /** How many disks have held that version of `key` or a newer one. */
-  disksThatHeld(key: string, version: Version): number {
-    let disks = 0;
-    for (const highest of this.#synced.get(key)?.values() ?? []) if (highest >= version) disks += 1;
-    return disks;
+  /** Nodes on whose disks that version of `key` has been, or a newer one. */
+  holders(key: string, version: Version): ReadonlySet<NodeId> {
+    const holders = new Set<NodeId>();
+    for (const [id, highest] of this.#synced.get(key) ?? [])
+      if (highest >= version) holders.add(id);
+    return holders;
   }
 
-  /** How many disks have held something newer than `version` of `key`; than nothing, if absent. */
-  disksBeyond(key: string, version: Version | undefined): number {
-    let disks = 0;
-    for (const highest of this.#synced.get(key)?.values() ?? [])
-      if (version === undefined || highest > version) disks += 1;
-    return disks;
+  /** Nodes on whose disks something newer than `version` of `key` has been; than nothing, if absent. */
+  holdersBeyond(key: string, version: Version | undefined): ReadonlySet<NodeId> {
+    const holders = new Set<NodeId>();
+    for (const [id, highest] of this.#synced.get(key) ?? [])
+      if (version === undefined || highest > version) holders.add(id);
+    return holders;
   }
 
   wasOnDisk(value: string): boolean {

@@ -3,10 +3,12 @@
  * that leave features out find more), and each kind that is active strikes again and again.
  *
  * The contract that a run keeps (after TigerBeetle's fault atlas): at most one node's disk is ever
- * damaged or wiped, and only with three or more replicas of each key; more would break what was
- * promised, and prove nothing.
+ * damaged or wiped, only with three or more replicas of each key, and never while another copy of
+ * something is away for long (`absences.ts`); more would break what was promised, and prove nothing.
  */
 import { RecordPlaces } from '../../src/storage/record-places.ts';
+import type { Absences } from './absences.ts';
+import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
@@ -59,6 +61,8 @@ export class Faults {
   /** What the strike of the moment draws: a strike left out shifts no other. */
   #random: SeededRandom;
   readonly #trace: Trace;
+  readonly #rings: RingWatch;
+  readonly #absences: Absences;
   readonly #active: readonly FaultKind[];
   /** The one node whose disk may be damaged. */
   readonly #rotting: SimulatedNode | undefined;
@@ -72,7 +76,10 @@ export class Faults {
     readonly scheduler: Scheduler;
     readonly random: SeededRandom;
     readonly trace: Trace;
-    readonly replicationFactor: number;
+    readonly rings: RingWatch;
+    readonly absences: Absences;
+    /** Whether the disk of one node may be damaged or lost. */
+    readonly mayRot: boolean;
     /** Kinds that never strike, though the seed may have drawn them. */
     readonly without: readonly string[];
     /** No strike begins later. */
@@ -86,9 +93,10 @@ export class Faults {
     this.#without = options.without;
     this.#untilMs = options.untilMs;
     this.#trace = options.trace;
+    this.#rings = options.rings;
+    this.#absences = options.absences;
     this.#active = FAULT_KINDS.filter(() => this.#timetable.chance(0.3));
-    const mayRot = options.replicationFactor >= 3;
-    this.#rotting = mayRot ? this.#timetable.pick(this.#cluster.nodes) : undefined;
+    this.#rotting = options.mayRot ? this.#timetable.pick(this.#cluster.nodes) : undefined;
   }
 
   /** The kinds that this run may meet. */
@@ -122,11 +130,18 @@ export class Faults {
       if (this.#over || this.#scheduler.nowMs > this.#untilMs) return;
       const kind = this.#timetable.pick(this.#active);
       const victim = this.#timetable.pick(this.#cluster.nodes);
-      const node = DISK_DAMAGE.has(kind) ? this.#rotting : victim;
+      const node = DISK_DAMAGE.has(kind) ? this.#expendable : victim;
       this.#random = this.#timetable.branch();
       if (node !== undefined && !this.#without.includes(kind)) this.#strike(kind, node);
       this.#next();
     });
+  }
+
+  /** The node whose disk may be damaged, when no other copy of anything is away. */
+  get #expendable(): SimulatedNode | undefined {
+    const id = this.#rotting && this.#rings.idOf(this.#rotting.name);
+    if (id === undefined || this.#absences.isAway(id)) return undefined;
+    return this.#absences.mayLose([id]) ? this.#rotting : undefined;
   }
 
   #strike(kind: FaultKind, node: SimulatedNode): void {
@@ -191,10 +206,8 @@ export class Faults {
         this.#tearSoon(node, 200);
         return false;
       case 'wipe':
-        if (node.wiped) return false;
         if (!node.life.ended) this.#cluster.crash(node);
-        node.wiped = true;
-        node.disk.wipe();
+        this.#wipe(node);
         this.#later(() => this.#restart(node));
         return true;
       case 'delay':
@@ -255,7 +268,18 @@ export class Faults {
     return ran;
   }
 
+  /** Its id never comes back, so it counts as away until no ring names it. */
+  #wipe(node: SimulatedNode): void {
+    const id = this.#rings.idOf(node.name);
+    if (id !== undefined) this.#absences.begin('lost', [id]);
+    this.#rings.forget(node.name);
+    node.disk.wipe();
+  }
+
+  /** Who died for longer stays dead. */
   #restart(node: SimulatedNode): void {
+    const id = this.#rings.idOf(node.name);
+    if (id !== undefined && this.#absences.isDead(id)) return;
     if (node.life.ended) this.#cluster.start(node);
   }
 

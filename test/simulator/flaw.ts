@@ -16,11 +16,15 @@ export const CHECKERS = [
   'no-going-back',
   /** A version stands for one record, and a node's versions rise from life to life. */
   'versions',
+  /** Rings are decided, one for an epoch, in legal steps, and share everything out evenly. */
+  'rings',
+  /** Copies lie where a ring says, and are removed only when others have them. */
+  'placement',
   /** Work that nobody waits for any more is dropped. */
   'deadlines',
   /** Maps and queues stay small, and drain when the work is done. */
   'bounds',
-  /** After the faults all replicas of a key hold the same bytes. */
+  /** After the faults the ring comes to rest, and all replicas of a key hold the same bytes, and nobody else. */
   'convergence',
   /** Enough requests succeed; after the faults all of them do, through every node. */
   'availability',

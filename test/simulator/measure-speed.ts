@@ -3,7 +3,7 @@
  * second, one process. Counted is the time of the processor, so a busy machine does not matter much.
  * The exit code is 1 when it is slower than it should be.
  */
-import { FAULT_KINDS } from './faults.ts';
+import { RUN_FAULTS } from './omissions.ts';
 import { runSeed } from './run-seed.ts';
 import type { RunSettings } from './run-settings.ts';
 import { Trace } from './trace.ts';
@@ -13,6 +13,9 @@ const LEAST_SIMULATED_SECONDS_PER_SECOND = 25;
 
 const SEEDS = [1, 2, 3, 4];
 const SETTINGS: Partial<RunSettings> = {
+  contract: 'still',
+  graceMs: 60_000,
+  nodes: 5,
   replicationFactor: 3,
   partitionCount: 64,
   level: 'quorum',
@@ -25,7 +28,7 @@ const SETTINGS: Partial<RunSettings> = {
   duplication: 0,
   diskPace: { maxReadMs: 0.5, maxSyncMs: 1 },
 };
-const omissions = { faults: FAULT_KINDS, clients: [], untilMs: undefined };
+const omissions = { faults: RUN_FAULTS, clients: [], untilMs: undefined };
 
 await measure(SEEDS.slice(0, 1)); // until the code is compiled
 const { operations, events, simulatedSeconds, seconds } = await measure(SEEDS);

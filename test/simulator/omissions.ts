@@ -3,10 +3,11 @@
  * numbers as before: each client and each strike of a fault has a random stream of its own.
  */
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import { CHANGE_KINDS, type ChangeKind } from './ring-changes.ts';
 
-/** What strikes by itself, and what the network does to single messages. */
-export const RUN_FAULTS = [...FAULT_KINDS, 'loss', 'duplication'] as const;
-export type RunFault = FaultKind | 'loss' | 'duplication';
+/** What strikes by itself, changes of the ring, and what the network does to single messages. */
+export const RUN_FAULTS = [...FAULT_KINDS, ...CHANGE_KINDS, 'loss', 'duplication'] as const;
+export type RunFault = FaultKind | ChangeKind | 'loss' | 'duplication';
 
 export interface Omissions {
   readonly faults: readonly RunFault[];

@@ -1,7 +1,11 @@
+import { Absences } from './absences.ts';
 import { convergence } from './convergence.ts';
 import { type FaultKind, Faults } from './faults.ts';
 import type { Flaw, Judge } from './flaw.ts';
 import { NOTHING_OMITTED, type Omissions, type RunFault } from './omissions.ts';
+import { rest } from './rest.ts';
+import { type ChangeKind, RingChanges } from './ring-changes.ts';
+import { RingWatch } from './ring-watch.ts';
 import { drawSettings, type RunSettings } from './run-settings.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -15,10 +19,12 @@ import { Workload } from './workload.ts';
 const READY_WITHIN_MS = 60_000;
 const END_WITHIN_MS = 10_000;
 const RECOVERY_WITHIN_MS = 60_000;
+/** Dead members are replaced, transitions end, promises of silence lapse: all of them after graces. */
+const RECOVERY_WITHIN_GRACES = 10;
 
 export interface SettingsInForce extends Omit<RunSettings, 'clients'> {
   readonly clients: readonly number[];
-  readonly faults: readonly FaultKind[];
+  readonly faults: readonly (FaultKind | ChangeKind)[];
 }
 
 export interface SeedResult {
@@ -62,7 +68,17 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
       duplication: settings.duplication,
     },
   });
-  const cluster = new SimulatedCluster({ seed, scheduler, network, trace, settings });
+  const { contract, graceMs, newcomers } = settings;
+  const factorMayChange = contract !== 'still';
+  const cluster = new SimulatedCluster({
+    seed,
+    scheduler,
+    network,
+    trace,
+    settings: { ...settings, factorMayChange },
+  });
+  const rings = new RingWatch(scheduler);
+  rings.watch(cluster);
 
   const starts = new SeededRandom(seed, 'starts');
   for (const node of cluster.nodes)
@@ -80,27 +96,35 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   });
   const { history } = workload;
   const { level, replicationFactor } = settings;
-  const watched = { cluster, network, scheduler, history, level, replicationFactor };
+  const watched = { cluster, network, rings, scheduler, history, level, replicationFactor };
   const verdict = new Verdict(watched);
-  const faults = new Faults({
-    cluster,
-    network,
-    scheduler,
-    random: new SeededRandom(seed, 'faults'),
-    trace,
-    replicationFactor: settings.replicationFactor,
+  const absences = new Absences(contract, () => rings.newest);
+  const striking = {
+    ...{ cluster, network, scheduler, rings, absences, trace },
     without: omissions.faults,
     untilMs: scheduler.nowMs + (omissions.untilMs ?? Infinity),
+  };
+  const faults = new Faults({
+    ...striking,
+    random: new SeededRandom(seed, 'faults'),
+    mayRot: settings.rots,
+  });
+  const changes = new RingChanges({
+    ...striking,
+    random: new SeededRandom(seed, 'changes of the ring'),
+    ...{ contract, graceMs, newcomers },
+    // With fewer copies than three a damaged one may be the only one.
+    factors: settings.rots ? [3, 4, 5] : [1, 1, 2, 3, 5],
   });
 
   const flaws: Flaw[] = [];
   const result = (): SeedResult => ({
-    settings: { ...settings, faults: faults.active },
+    settings: { ...settings, faults: [...faults.active, ...changes.active] },
     hash: trace.hash,
     events: scheduler.ran,
     simulatedMs: scheduler.nowMs,
     ...workload.tally,
-    faults: new Map<RunFault, number>([...faults.fired, ...network.fired]),
+    faults: new Map<RunFault, number>([...faults.fired, ...changes.fired, ...network.fired]),
     flaws,
   });
   const failed = (sentence: string): SeedResult => {
@@ -111,24 +135,30 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   if (!cluster.ready) return failed(`no cluster yet: ${cluster.obstacles}`);
   workload.start();
   faults.start();
+  changes.start();
   await scheduler.run(
     scheduler.nowMs + settings.workloadMs + END_WITHIN_MS,
     () => !workload.working,
   );
   if (workload.working) return failed('a client was never answered');
 
+  changes.heal();
   faults.heal();
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
-  await scheduler.run(scheduler.nowMs + RECOVERY_WITHIN_MS, () => cluster.ready);
-  if (!cluster.ready) return failed(`not ready again: ${cluster.obstacles}`);
+  const withinMs = RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (factorMayChange ? graceMs : 0);
+  const obstacle = await rest({ cluster, scheduler, rings, withinMs });
+  if (!cluster.ready && obstacle !== undefined && contract === 'still')
+    return failed(`not ready again: ${cluster.obstacles}`);
 
   const keys = [...history.byKey().keys()];
-  const apart = [...(await convergence({ cluster, scheduler, keys }))];
+  const apart = obstacle === undefined ? [] : [`not at rest: ${obstacle}`];
+  apart.push(...(await convergence({ cluster, scheduler, rings, keys })));
   // Records are never taken away; a scrub that misses one raises a false alarm.
   const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
   if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
   flaws.push(
-    ...(options.judge?.(history) ?? (await verdict.reach(apart, new Set(faults.fired.keys())))),
+    ...(options.judge?.(history) ??
+      (await verdict.reach(apart, new Set([...faults.fired.keys(), ...changes.fired.keys()])))),
   );
   return result();
 }

@@ -1,9 +1,11 @@
 import { CONSISTENCY_LEVELS, type ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import type { Contract } from './absences.ts';
 import { SeededRandom } from './seeded-random.ts';
 import type { DiskPace } from './simulated-disk.ts';
 
 /** Everything about a run that is drawn once, before it begins. */
 export interface RunSettings {
+  /** Nodes that form the cluster. */
   readonly nodes: number;
   readonly replicationFactor: number;
   readonly partitionCount: number;
@@ -19,14 +21,29 @@ export interface RunSettings {
   readonly loss: number;
   readonly duplication: number;
   readonly diskPace: DiskPace;
+  /** Whether members come, go and are replaced, and how far that goes. */
+  readonly contract: Contract;
+  /** Whether the disk of one node may be damaged or lost. */
+  readonly rots: boolean;
+  /** How long a member may be dead before it is replaced, milliseconds. */
+  readonly graceMs: number;
+  /** How many further nodes may join. */
+  readonly newcomers: number;
 }
 
-/** What `seed` stands for. */
+/** What `seed` stands for. In about half of the runs the ring changes. */
 export function drawSettings(seed: number): RunSettings {
+  const draw = new SeededRandom(seed, 'changes');
+  const settings = drawStill(seed);
+  return draw.chance(0.5) ? settings : withChanges(settings, draw);
+}
+
+function drawStill(seed: number): RunSettings {
   const draw = new SeededRandom(seed, 'settings');
+  const replicationFactor = draw.pick([1, 2, 3, 3, 5]);
   return {
     nodes: 5,
-    replicationFactor: draw.pick([1, 2, 3, 3, 5]),
+    replicationFactor,
     partitionCount: draw.pick([4, 16, 64]),
     level: draw.pick([...CONSISTENCY_LEVELS, 'quorum', 'quorum'] as const),
     clients: draw.between(2, 10),
@@ -37,5 +54,30 @@ export function drawSettings(seed: number): RunSettings {
     loss: draw.pick([0, 0, 0.001, 0.02]),
     duplication: draw.pick([0, 0, 0.05]),
     diskPace: { maxReadMs: draw.pick([0.5, 5]), maxSyncMs: draw.pick([1, 10]) },
+    contract: 'still',
+    rots: replicationFactor >= 3,
+    graceMs: 60_000, // longer than a run
+    newcomers: 0,
+  };
+}
+
+/** Longer, with less going on in the same time; few keys in few partitions, which move all the time. */
+function withChanges(settings: RunSettings, draw: SeededRandom): RunSettings {
+  const contract = draw.chance(0.2) ? 'beyond' : 'promised';
+  const replicationFactor = draw.pick([1, 2, 3, 3, 3, 5]);
+  return {
+    ...settings,
+    contract,
+    rots: contract === 'promised' && replicationFactor >= 3 && draw.chance(0.5),
+    graceMs: draw.between(1_500, 4_000),
+    newcomers: draw.between(0, 4),
+    nodes: draw.between(3, 5),
+    replicationFactor,
+    partitionCount: draw.pick([4, 8, 16]),
+    level: draw.pick(['one', 'all', 'quorum', 'quorum', 'quorum', 'quorum'] as const),
+    clients: draw.between(2, 5),
+    keys: draw.pick([1, 2, 4]),
+    meanPauseMs: draw.pick([50, 100]),
+    workloadMs: 15_000,
   };
 }

@@ -22,8 +22,6 @@ export interface SimulatedNode {
   node: QuorateNode | undefined;
   /** Why the last start failed. */
   refusal: unknown;
-  /** Whether its disk was replaced by an empty one: it is no member any more. */
-  wiped: boolean;
   /** What its present life counted. */
   counters: Counters;
 }
@@ -34,6 +32,8 @@ export interface ClusterSettings {
   readonly partitionCount: number;
   /** By default a minute: longer than a run. */
   readonly graceMs?: number;
+  /** Whether the factor may be changed while nodes run: then they are started without one of their own. */
+  readonly factorMayChange?: boolean;
   readonly diskPace: DiskPace;
 }
 
@@ -46,6 +46,7 @@ export type ConfigChange = Partial<Config>;
 /** Real nodes (`createNode`) in one process, on virtual time. */
 export class SimulatedCluster {
   readonly #nodes: SimulatedNode[] = [];
+  readonly #listeners: ((node: SimulatedNode) => void)[] = [];
   readonly #founders: readonly Address[];
   readonly #seed: number;
   readonly #scheduler: Scheduler;
@@ -88,11 +89,17 @@ export class SimulatedCluster {
       life: new Life(),
       node: undefined,
       refusal: undefined,
-      wiped: false,
       counters: new Counters(),
     };
     this.#nodes.push(node);
+    for (const listener of this.#listeners) listener(node);
     return node;
+  }
+
+  /** Calls `listener` with each node, those that come later included. */
+  forEachNode(listener: (node: SimulatedNode) => void): void {
+    this.#listeners.push(listener);
+    for (const node of this.#nodes) listener(node);
   }
 
   /** Nodes that clients can talk to. */
@@ -100,12 +107,9 @@ export class SimulatedCluster {
     return this.nodes.filter(isRunning);
   }
 
-  /** Every node that kept its disk belongs to the cluster and has met the others. */
+  /** Every node belongs to the cluster and has met the others. */
   get ready(): boolean {
-    const members = this.nodes.filter(({ wiped }) => !wiped);
-    return members.every(
-      (member) => isRunning(member) && member.node.cluster.readiness().every((check) => check.ok),
-    );
+    return this.nodes.every(isReady);
   }
 
   /** Records that the scrubs of all lives found missing. */
@@ -189,7 +193,7 @@ export class SimulatedCluster {
       dataDir: '',
       store: 'memory',
       replicationFactor: this.#settings.replicationFactor,
-      replicationFactorGiven: true,
+      replicationFactorGiven: this.#settings.factorMayChange !== true,
       consistency: 'quorum',
       partitionCount: this.#settings.partitionCount,
       zone: 'default',
@@ -211,6 +215,11 @@ export class SimulatedCluster {
 
 function isRunning(node: SimulatedNode): node is SimulatedNode & { readonly node: QuorateNode } {
   return node.node !== undefined && !node.life.ended;
+}
+
+/** Whether it runs and says itself that it is ready. */
+export function isReady(node: SimulatedNode): boolean {
+  return isRunning(node) && node.node.cluster.readiness().every((check) => check.ok);
 }
 
 function missingOf({ counters }: SimulatedNode): number {

@@ -26,6 +26,7 @@ export class SimulatedDisk {
   readonly #random: SeededRandom;
   readonly #pace: DiskPace;
   readonly #pending: Pending[] = [];
+  readonly #listeners: ((change: Change, before: Uint8Array | undefined) => void)[] = [];
   #durable = new MemoryStore();
   /** How many times slower than its pace the disk is. */
   slowness = 1;
@@ -45,8 +46,6 @@ export class SimulatedDisk {
     );
   }
 
-  /** Called with each change of a batch that became durable, and what it replaced: here the judges look on. */
-  onDurable: (change: Change, before: Uint8Array | undefined) => void = () => undefined;
   /** When the batch handed over last will be synced: batches become durable in order. */
   #lastSyncMs = 0;
 
@@ -54,6 +53,11 @@ export class SimulatedDisk {
     this.#scheduler = scheduler;
     this.#random = random;
     this.#pace = pace;
+  }
+
+  /** Tells of each change of a batch that became durable, and what it replaced: here the judges look on. */
+  whenDurable(listener: (change: Change, before: Uint8Array | undefined) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** What is on the disk, for the checkers. */
@@ -130,7 +134,9 @@ export class SimulatedDisk {
 
   #write(changes: readonly Change[]): Promise<void> {
     for (const change of changes) {
-      void this.#durable.get(change.key).then((before) => this.onDurable(change, before));
+      void this.#durable.get(change.key).then((before) => {
+        for (const listener of this.#listeners) listener(change, before);
+      });
     }
     return this.#durable.batch(changes);
   }

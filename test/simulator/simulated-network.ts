@@ -74,6 +74,8 @@ export class SimulatedNetwork {
   /** Messages that were lost, and that arrived twice. */
   readonly fired = new Map<'loss' | 'duplication', number>();
   settings: NetworkSettings;
+  /** Names of nodes that are cut off from all others, whatever `mend` says. */
+  island: ReadonlySet<string> = new Set();
   /** Probability that a message is held back until much later ones have passed it. */
   heldBack = 0;
   /** Called with each request that a node served: here the judges look on. */
@@ -101,10 +103,6 @@ export class SimulatedNetwork {
     let most = 0;
     for (const open of this.#open.values()) most = Math.max(most, open.size);
     return most;
-  }
-
-  #isCut(from: Endpoint, to: Endpoint): boolean {
-    return this.#cuts.has(`${from.name}>${to.name}`);
   }
 
   /** Ends all cuts. */
@@ -212,7 +210,10 @@ export class SimulatedNetwork {
       const deadline = this.#scheduler.after(options.timeoutMs, () => end('timeout'));
       if (peer === undefined || peer.life.ended) {
         // Where a process has ended its machine says so, unless one of both ways is cut.
-        const isToldSo = peer !== undefined && !this.#isCut(own, peer) && !this.#isCut(peer, own);
+        const isToldSo =
+          peer !== undefined &&
+          !this.#isCut(own.name, peer.name) &&
+          !this.#isCut(peer.name, own.name);
         this.#deliver(`${own.name} finds nobody for ${request.type}`, 1, 0, () =>
           end(isToldSo ? 'nobody listens' : 'unreachable'),
         );
@@ -249,10 +250,14 @@ export class SimulatedNetwork {
       const slowness = Math.max(this.#slowness.get(from) ?? 1, this.#slowness.get(to) ?? 1);
       const extraMs = this.#random.chance(this.heldBack) ? this.#random.fraction() * 500 : 0;
       this.#deliver(what, slowness, extraMs, () => {
-        if (this.#cuts.has(`${from}>${to}`)) this.#trace.line(this.#scheduler.nowMs, 'cut off');
+        if (this.#isCut(from, to)) this.#trace.line(this.#scheduler.nowMs, 'cut off');
         else arrive();
       });
     }
+  }
+
+  #isCut(from: string, to: string): boolean {
+    return this.#cuts.has(`${from}>${to}`) || this.island.has(from) !== this.island.has(to);
   }
 
   #count(kind: 'loss' | 'duplication'): void {

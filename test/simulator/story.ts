@@ -151,7 +151,7 @@ export class Story {
 
   /** Some node that knows where keys lie: one with a new, empty disk does not. */
   #member(): QuorateNode {
-    const member = this.cluster.running.find(({ wiped }) => !wiped);
+    const member = this.cluster.running.find(({ node }) => node.cluster.ring() !== undefined);
     if (member === undefined) throw new Error('no member runs');
     return member.node;
   }

@@ -2,23 +2,29 @@
  * All judges of a run, together. Some look on from the first event (at disks, answers, sizes), the
  * others read the history and the disks at the end.
  */
+import type { Key } from '../../src/ids.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import { placeOf } from '../../src/storage/keys.ts';
+import type { Change } from '../../src/storage/store.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { tooFewSucceeded, unserved } from './availability.ts';
 import { Bounds, type Size } from './bounds.ts';
-import { currentGeneration, type DiskRecord, diskRecord } from './disk-record.ts';
+import { currentGeneration, type DiskRecord, diskRecord, keyAt } from './disk-record.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { Findings, type Flaw } from './flaw.ts';
 import type { History, Operation } from './history.ts';
 import { appliedThoughDenied, inventions } from './invention.ts';
 import { isLinearizable } from './linearizability.ts';
+import { Placement } from './placement.ts';
 import { registerFlaw } from './register-checker.ts';
+import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 import type { ServedExchange, SimulatedNetwork } from './simulated-network.ts';
 
-/** Faults after which the only copy of a write may be gone, so that level `one` promises nothing. */
+/** What may take the only copy of a write away, so that level `one` promises nothing. */
 const DAMAGING = ['bit_flip', 'swapped_records', 'torn_write', 'wipe'];
+const DISPLACING = ['join', 'leave', 'remove', 'death', 'factor', 'long_split'];
 
 /** How long after the last request everything has drained, virtual milliseconds. */
 const REST_MS = 3_000;
@@ -28,22 +34,28 @@ export class Verdict {
   readonly #network: SimulatedNetwork;
   readonly #scheduler: Scheduler;
   readonly #history: History;
+  readonly #rings: RingWatch;
   readonly #level: ConsistencyLevel;
   readonly #replicas: number;
   /** Whether messages may be lost while the clients work. */
   readonly #lossy: boolean;
   readonly #disks = new DiskWatch();
   readonly #acknowledgements: Acknowledgements;
+  readonly #placement: Placement;
   readonly #bounds = new Bounds();
   readonly #deadlines = new Findings('deadlines');
-  /** Operations that have not been answered; those whose coordinator died stay. */
-  readonly #open = new Set<Operation>();
+  /**
+   * Operations that have not been answered, and how many rings their coordinator had held before the one
+   * it began them under; those whose coordinator died stay.
+   */
+  readonly #open = new Map<Operation, number>();
   #begun = 0;
 
   /** Looks on from now on. */
   constructor(options: {
     readonly cluster: SimulatedCluster;
     readonly network: SimulatedNetwork;
+    readonly rings: RingWatch;
     readonly scheduler: Scheduler;
     readonly history: History;
     readonly level: ConsistencyLevel;
@@ -54,11 +66,15 @@ export class Verdict {
     this.#network = network;
     this.#scheduler = scheduler;
     this.#history = options.history;
+    this.#rings = options.rings;
     this.#level = options.level;
     this.#replicas = Math.min(options.replicationFactor, cluster.nodes.length);
     this.#lossy = network.settings.loss > 0;
-    this.#acknowledgements = new Acknowledgements(this.#disks, options.level, this.#replicas);
-    for (const { name, disk } of cluster.nodes) this.#disks.watch(name, disk);
+    this.#acknowledgements = new Acknowledgements(this.#disks, options.level);
+    this.#placement = new Placement((name) => this.#rings.ringsOf(name));
+    cluster.forEachNode(({ name, disk }) =>
+      disk.whenDurable((change, before) => this.#durable(name, change, before)),
+    );
     network.onServed = (served) => this.#served(served);
     scheduler.afterEach = () => this.#afterEvent();
   }
@@ -81,18 +97,57 @@ export class Verdict {
     const level = this.#level;
     const flaws: Flaw[] = [...convergence.flaws, ...unservedFlaws];
     const byKey = this.#history.byKey();
-    const mayLose = DAMAGING.some((kind) => faults.has(kind));
+    const mayLose = [...DAMAGING, ...DISPLACING].some((kind) => faults.has(kind));
     flaws.push(...this.#acknowledgements.atTheEnd(byKey, newestOf(kept), mayLose));
-    flaws.push(...this.#disks.flaws, ...this.#bounds.flaws, ...this.#deadlines.flaws);
+    flaws.push(...this.#disks.flaws, ...this.#rings.flaws, ...this.#placement.flaws);
+    flaws.push(...this.#bounds.flaws, ...this.#deadlines.flaws);
     for (const [key, operations] of byKey) {
       flaws.push(...inventions(key, operations, kept.get(key) ?? []));
       flaws.push(...appliedThoughDenied(operations, (value) => this.#disks.wasOnDisk(value)));
       // At level `one` a key is no atomic register, and nobody says that it is.
-      if (level !== 'one') flaws.push(...registerFlaws(key, operations));
+      if (level !== 'one')
+        flaws.push(...registerFlaws(key, operations, this.#recoveriesOf(key as Key)));
     }
     const circumstances = { level, replicas: this.#replicas, lossy: this.#lossy, faults };
     flaws.push(...tooFewSucceeded(this.#history.operations, circumstances));
     return flaws;
+  }
+
+  /** Judges what became of a record on the disk of `name`. */
+  #durable(name: string, change: Change, before: Uint8Array | undefined): void {
+    const key = keyAt(change.key);
+    const partition = placeOf(change.key)?.partition;
+    const id = this.#rings.idOf(name);
+    if (key === undefined || partition === undefined || id === undefined) return;
+    const held = before && diskRecord(change.key, before);
+    if (this.#rings.hasDeparted(name)) return; // it moves its records before anything else
+    if (!this.#rings.isCurrent(name, change.key)) {
+      this.#aside(name, change, held);
+      return;
+    }
+    const isReplica = this.#placement.keeps(name, id, partition);
+    this.#disks.durable({ name, id, isReplica }, change, held);
+    if (change.type === 'put') this.#placement.stored(name, id, partition, key);
+    else if (held !== undefined && !isReplica) {
+      const removed = { partition, key, version: held.version };
+      this.#placement.removed(name, removed, this.#disks.holders(key, held.version));
+    }
+  }
+
+  /** Judges what became of a record that was set aside. */
+  #aside(name: string, change: Change, held: DiskRecord | undefined): void {
+    const partition = placeOf(change.key)?.partition;
+    if (change.type === 'put') this.#placement.wroteAside(name);
+    else if (held !== undefined && partition !== undefined) {
+      const { key, version } = held;
+      this.#placement.offered(name, { partition, key, version }, this.#disks.holders(key, version));
+    }
+  }
+
+  /** When rings were decided that went on with what survived of the key's replicas. */
+  #recoveriesOf(key: Key): readonly number[] {
+    const partition = this.#rings.newest?.partitionOf(key);
+    return partition === undefined ? [] : this.#rings.recoveriesOf(partition);
   }
 
   #served({ by, type, remainingMs, done }: ServedExchange): void {
@@ -105,15 +160,27 @@ export class Verdict {
     for (; this.#begun < operations.length; this.#begun++) {
       const operation = operations[this.#begun];
       if (operation === undefined) continue;
-      this.#open.add(operation);
+      this.#open.set(operation, this.#ringsBefore(operation));
       this.#acknowledgements.begun(operation);
     }
-    for (const operation of this.#open) {
+    for (const [operation, ringsBefore] of this.#open) {
       if (operation.endMs === undefined) continue;
       this.#open.delete(operation);
-      this.#acknowledgements.ended(operation);
+      const rings = this.#rings.ringsOf(operation.coordinator).slice(ringsBefore);
+      const key = operation.key as Key;
+      this.#acknowledgements.ended(
+        operation,
+        rings.map((ring) => ring.replicaSets(ring.partitionOf(key))),
+      );
     }
     this.#sizes((node, name, size) => this.#bounds.during(node, name, size));
+  }
+
+  /** A paused process does not know yet what its disk has taken. */
+  #ringsBefore({ coordinator }: Operation): number {
+    const held = this.#rings.ringsOf(coordinator).length;
+    const node = this.#cluster.nodes.find(({ name }) => name === coordinator);
+    return Math.max(0, held - (node?.life.paused ? 2 : 1));
   }
 
   #sizes(take: (node: string, name: Size, size: number) => void): void {
@@ -156,10 +223,25 @@ function newestOf(
   return newest;
 }
 
-function registerFlaws(key: string, operations: readonly Operation[]): readonly Flaw[] {
+/**
+ * Where a ring went on with what survived of the replicas, what was known before need not be known after
+ * it, or only later. On either side of that moment the key is an atomic register all the same.
+ */
+function registerFlaws(
+  key: string,
+  operations: readonly Operation[],
+  recoveriesMs: readonly number[],
+): readonly Flaw[] {
   const flaws: Flaw[] = [];
-  const sentence = registerFlaw(operations);
-  if (sentence !== undefined) flaws.push({ checker: 'register', sentence });
+  for (const [index, fromMs] of [0, ...recoveriesMs].entries()) {
+    const untilMs = recoveriesMs[index] ?? Number.POSITIVE_INFINITY;
+    const part = operations.filter(
+      ({ startMs, endMs = untilMs }) => startMs >= fromMs && endMs <= untilMs,
+    );
+    const sentence = registerFlaw(part);
+    if (sentence !== undefined) flaws.push({ checker: 'register', sentence });
+  }
+  if (recoveriesMs.length > 0) return flaws;
   if (isLinearizable(operations) === false)
     flaws.push({ checker: 'linearizability', sentence: `the operations on ${key} fit no order` });
   return flaws;

@@ -1,0 +1,73 @@
+/**
+ * Who keeps what (the judge `placement`): a record is stored only on a node that some ring it held names
+ * as a replica, and a copy is removed only when the ring at rest gave the partition to others that have
+ * all of it. What was set aside goes when the replicas have it.
+ */
+import type { NodeId, Partition } from '../../src/ids.ts';
+import type { ReplicaSet } from '../../src/ring/replica-set.ts';
+import type { Ring } from '../../src/ring/ring.ts';
+import type { Version } from '../../src/version/version.ts';
+import { Findings, type Flaw } from './flaw.ts';
+
+/** The rings that a node held under its present id, oldest first. */
+type RingsOf = (name: string) => readonly Ring[];
+
+export class Placement {
+  readonly #findings = new Findings('placement');
+  readonly #ringsOf: RingsOf;
+
+  constructor(ringsOf: RingsOf) {
+    this.#ringsOf = ringsOf;
+  }
+
+  stored(name: string, id: NodeId, partition: Partition, key: string): void {
+    const rings = this.#ringsOf(name);
+    // From behind: as a rule it is the newest one.
+    for (let at = rings.length - 1; at >= 0; at--) if (rings[at]?.keeps(id, partition)) return;
+    this.#findings.add(`${name} stored ${key}, and never was a replica of partition ${partition}`);
+  }
+
+  /** Whether the newest ring that the node holds leaves it the partition. */
+  keeps(name: string, id: NodeId, partition: Partition): boolean {
+    return this.#ringsOf(name).at(-1)?.keeps(id, partition) === true;
+  }
+
+  /** `holders`: nodes on whose disks the removed version, or a newer one, has been. */
+  removed(
+    name: string,
+    removed: { readonly partition: Partition; readonly key: string; readonly version: Version },
+    holders: ReadonlySet<NodeId>,
+  ): void {
+    const { partition, key, version } = removed;
+    const ring = this.#ringsOf(name).at(-1);
+    const replicas = ring?.assignment[partition] ?? [];
+    if (ring === undefined || ring.next !== undefined)
+      this.#findings.add(`${name} removed ${key} before the transition was over`);
+    else if (!isQuorum(replicas, holders))
+      this.#findings.add(`${name} removed ${key} at ${version}, which its replicas do not have`);
+  }
+
+  wroteAside(name: string): void {
+    this.#findings.add(`${name} wrote a record where what was set aside lies`);
+  }
+
+  /** The same of a record that had been set aside. */
+  offered(
+    name: string,
+    removed: { readonly partition: Partition; readonly key: string; readonly version: Version },
+    holders: ReadonlySet<NodeId>,
+  ): void {
+    const { partition, key, version } = removed;
+    const sets = this.#ringsOf(name).at(-1)?.replicaSets(partition) ?? [];
+    if (sets.length > 0 && sets.every((set) => isQuorum(set, holders))) return;
+    this.#findings.add(`${name} gave up ${key} at ${version}, which the replicas do not have`);
+  }
+
+  get flaws(): readonly Flaw[] {
+    return this.#findings.flaws;
+  }
+}
+
+function isQuorum(replicas: ReplicaSet, holders: ReadonlySet<NodeId>): boolean {
+  return 2 * replicas.filter((id) => holders.has(id)).length > replicas.length;
+}
