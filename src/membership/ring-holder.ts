@@ -4,7 +4,7 @@ import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
-import type { Store } from '../storage/store.ts';
+import { type Store, StoreFullError } from '../storage/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import {
   type Departure,
@@ -95,7 +95,7 @@ export class RingHolder {
       return Promise.resolve();
     }
     // One after the other: two rings that arrive together must not overtake each other on the disk.
-    const adopted = this.#adopting.then(() => this.#adoptNewer(ring));
+    const adopted = this.#adopting.then(() => this.#adoptNewer(ring)).catch(unlessFull);
     this.#adopting = adopted.catch(() => undefined);
     return adopted;
   }
@@ -177,6 +177,11 @@ export class RingHolder {
     this.#encoded = encodeRing(ring);
     this.#options.onRing(ring);
   }
+}
+
+/** A full disk: the ring is offered again with the next message of its epoch (found by seed 2010). */
+function unlessFull(error: unknown): void {
+  if (!(error instanceof StoreFullError)) throw error;
 }
 
 function refuseOtherName(clusterName: string, terms: FoundingTerms): void {
