@@ -58,10 +58,12 @@ model: node_modules ## every interleaving of a small ring change, with all rules
 integration: dist ## real processes on this machine
 	$(BIN)/vitest run --project integration
 
-faults: dist ## the long forms of the tests with killed, hanging and damaged nodes (an hour)
+faults: dist ## the long forms of the tests with killed, hanging, damaged, coming and going nodes (hours)
 	FAULT_KILLS=1000 FAULT_SYNCS=200 FAULT_SOCKETS=5000 FAULT_PUTS=1000 FAULT_MIBS=2000 \
+	  HANDOFF_ROUNDS=50 ROLLING_ROUNDS=20 \
 	  $(BIN)/vitest run --project integration \
-	  kills failing-sync network-faults paused-replica full-disk wrong-clock overload
+	  kills failing-sync network-faults paused-replica full-disk wrong-clock overload \
+	  handoff rolling-restart healing returning-nodes
 
 fuzz: node_modules ## a million frames, 100,000 raw HTTP requests, many values that are too large
 	FUZZ_FRAMES=1000000 FUZZ_HTTP=100000 ROUNDS_413=100 $(BIN)/vitest run --project unit \
@@ -73,6 +75,10 @@ containers: ## the compose file in a real engine (skips where there is none)
 bench: dist ## what three nodes on this machine do, next to a bare fastify server
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node build/bench/bench.js
+
+bench-heal: dist ## KEYS=n: how soon five nodes here notice that one is gone, go on, and heal
+	@$(BIN)/tsc -p tsconfig.tools.json
+	@node build/bench/bench-heal.js
 
 up: ## five nodes in containers, on 127.0.0.1:7401 to 7405
 	$(COMPOSE) up --detach --build
@@ -108,4 +114,4 @@ clean: ## remove what was built
 	rm -rf dist build node_modules
 
 .PHONY: help install build start check unit test simulate simulate-speed mutants reliability model integration faults fuzz containers bench \
-  up down kill revive pause unpause status demo need-n clean
+  bench-heal up down kill revive pause unpause status demo need-n clean

@@ -4,7 +4,14 @@ import { CommandError } from './command-error.ts';
 import { DevCluster, type StartOutcome } from './dev-cluster.ts';
 import { closeHome, type DevHome, openHome, ownSecretFile, readSecret } from './dev-home.ts';
 import { type DevNode, devNodes } from './dev-nodes.ts';
-import { endingOf, lastWords, nodesAsJson, nodesAsTable, restartLine } from './dev-report.ts';
+import {
+  addingLine,
+  endingOf,
+  lastWords,
+  nodesAsJson,
+  nodesAsTable,
+  restartLine,
+} from './dev-report.ts';
 import type { Ending, NodeProcess } from './node-process.ts';
 import { pickFreePorts, unusablePorts } from './ports.ts';
 import { StopRequest, whenAborted } from './stop-request.ts';
@@ -159,7 +166,11 @@ function startFailure(outcome: StartOutcome, { readyWithin }: DevOptions): Comma
 async function serve(run: Run, cluster: DevCluster): Promise<void> {
   const { options, terminal, home, stop } = run;
   if (options.json === true) await terminal.printJson(nodesAsJson(cluster.processes));
-  else await terminal.printLine(nodesAsTable(cluster.processes, home));
+  else {
+    const nodes = cluster.processes.map(({ node }) => node);
+    const adding = addingLine(nodes, home, run.command, run.secretFile);
+    await terminal.printLine(nodesAsTable(cluster.processes, home, adding));
+  }
   cluster.watch((process, ending) => {
     if (!stop.asked.aborted) terminal.tell(obituary(run, cluster, process, ending));
   });

@@ -15,7 +15,12 @@ export function nodesAsJson(processes: readonly NodeProcess[]): object {
   };
 }
 
-export function nodesAsTable(processes: readonly NodeProcess[], home: DevHome): string {
+/** `adding`: the line that starts one more node. */
+export function nodesAsTable(
+  processes: readonly NodeProcess[],
+  home: DevHome,
+  adding: string,
+): string {
   const rows = processes.map(({ node, pid }) => [
     node.name,
     node.url,
@@ -31,11 +36,30 @@ export function nodesAsTable(processes: readonly NodeProcess[], home: DevHome): 
     `try   curl -X PUT ${first}/kv/greeting -d 'hello'`,
     `      curl ${last}/kv/greeting`,
     '',
+    `grow  ${adding}`,
+    '',
     `data  ${home.folder}/node*${kept}`,
     `logs  ${home.folder}/node*.log`,
     '',
     'ctrl-c stops all nodes.',
   ].join('\n');
+}
+
+/**
+ * The line that starts a node beside those of `dev`. It keeps its data next to their folder, which may go
+ * with `dev`.
+ */
+export function addingLine(
+  nodes: readonly DevNode[],
+  home: DevHome,
+  command: readonly string[],
+  secretFile: string | undefined,
+): string {
+  const last = nodes.at(-1);
+  if (last === undefined) return '';
+  const name = `node${nodes.length + 1}`;
+  const dataDir = `${home.folder}-${name}`;
+  return restartLine({ ...last, name, port: last.port + 1, dataDir }, command, secretFile);
 }
 
 /** `was killed by SIGKILL`, `ended with exit code 1`, ... */

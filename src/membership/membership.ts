@@ -297,15 +297,26 @@ export class Membership {
     if (state !== 'left') this.#events.tell({ type: `member.${state}`, ...fields });
   }
 
-  /** Asks the listed addresses again who lives there: a member may have come back with another one. */
+  /**
+   * Asks again who lives at the listed addresses, and where members lived: one may have come back with
+   * another address, or the cluster may have gone on without this node.
+   */
   async #lookForMoved(): Promise<void> {
     const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
-    const seeds = foundersOf(this.terms);
-    await Promise.all(
-      seeds.map((seed) =>
-        this.#transport.callAddress(seed, { type: 'membership.introduce' }, options),
+    const members = this.ring?.members ?? [];
+    const lived = members.map(({ address }) => address);
+    const addresses = new Set([...foundersOf(this.terms), ...lived]);
+    addresses.delete(this.terms.address());
+    const answers = await Promise.all(
+      [...addresses].map((address) =>
+        this.#transport.callAddress(address, { type: 'membership.introduce' }, options),
       ),
     );
+    // Whoever this node knew may have been replaced, all of them: then only strangers can tell it so.
+    const ahead = answers.find(
+      (answer) => answer.ok && answer.reply.epoch > (this.ring?.epoch ?? 0),
+    );
+    if (ahead?.ok) await this.catchUp(ahead.from);
   }
 }
 

@@ -10,6 +10,7 @@ import type { Leaving, Member } from '../ring/member.ts';
 import { changedRing, type RingWish } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { MAX_REPLICATION_FACTOR } from '../ring/ring-parts.ts';
+import { StoreFullError } from '../storage/store.ts';
 import { type ChangePlan, planOf } from './change-plan.ts';
 
 export type MemberChange = 'leave' | 'remove' | 'replace';
@@ -67,9 +68,9 @@ export class ClusterOperator {
   async #decide(wishOf: (ring: Ring) => RingWish): Promise<Started> {
     const before = this.#ring();
     const wish = wishOf(before); // what is wrong with it is said before anything is tried
-    const decision = await this.#membership.decide((ring) =>
-      ring.epoch === before.epoch ? changedRing(ring, wish) : undefined,
-    );
+    const draw = (ring: Ring) =>
+      ring.epoch === before.epoch ? changedRing(ring, wish) : undefined;
+    const decision = await this.#membership.decide(draw).catch(withoutRoom);
     switch (decision.state) {
       case 'decided': {
         const { epoch, next } = decision.ring;
@@ -150,6 +151,17 @@ function marked(ring: Ring, member: Member, leaving: Leaving): readonly Member[]
 
 function refuse(why: string): ClientError {
   return new ClientError('conflict', why, { outcome: 'not_applied' });
+}
+
+/** Votes and rings have to be on disk before they count. @throws ClientError for a full disk */
+function withoutRoom(cause: unknown): never {
+  if (!(cause instanceof StoreFullError)) throw cause;
+  throw new ClientError(
+    'storage_full',
+    'the disk of this node is full: it could not keep the ring. It may still be decided; look at /cluster, ' +
+      'and ask another node',
+    { outcome: 'unknown', cause },
+  );
 }
 
 function overtaken(): ClientError {

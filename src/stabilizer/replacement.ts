@@ -68,7 +68,10 @@ export class Replacement {
 
   async #turn(): Promise<void> {
     const { ring } = this.#membership;
-    if (ring?.member(this.#self) === undefined) return;
+    if (ring?.member(this.#self) === undefined) {
+      this.#frozen = false; // whoever has left replaces nobody
+      return;
+    }
     this.#lookAtFreeze(ring);
     if (!this.#frozen) {
       if (await this.#replace(ring)) return;

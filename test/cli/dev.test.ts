@@ -152,6 +152,19 @@ describe('quorate dev', { timeout: 60_000 }, () => {
     expect(dev.stderr).toContain('3 copies of each key are wanted, more than there are nodes');
   });
 
+  test('gives the line that starts one more node, whose data stay when dev ends', async () => {
+    const { dev, temporary } = await startDev(['--port', '0', '--nodes', '2']);
+    await eventually(() => dev.stdout.includes('ctrl-c') || dev.hasEnded());
+    const [, line = ''] = /^grow {2}(.*)$/m.exec(dev.stdout) ?? [];
+    const urls = [...dev.stdout.matchAll(/node\d +http:\/\/(\S+)/g)].map(([, address]) => address);
+    expect(line).toContain(`start --node-name node3 --port `);
+    expect(line).toContain(`--seeds ${urls.join(',')} `);
+    const [, dataDir = ''] = /--data-dir (\S+)/.exec(line) ?? [];
+    const [home = ''] = await readdir(temporary);
+    expect(dataDir).toBe(join(temporary, `${home}-node3`));
+    expect(line).toContain(`QUORATE_CLUSTER_SECRET_FILE=${join(temporary, home)}/cluster-secret `);
+  });
+
   test.each(['SIGINT', 'SIGTERM'] as const)(
     '%s finishes the requests in flight, stops all nodes and removes the temporary folder',
     async (signal) => {

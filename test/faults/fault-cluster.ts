@@ -1,7 +1,8 @@
 /**
  * A cluster of `quorate start` processes to strike: each can be killed, held up, started again, and run
  * with an environment, a command or a folder of its own; on request each is behind a `FaultProxy`,
- * through which the others reach it. Clients never go through the proxies.
+ * through which the others reach it. Clients never go through the proxies. More nodes may come, and go
+ * for good.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -32,44 +33,28 @@ export interface Answer {
 }
 
 export interface Asked {
-  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'PUT' | 'DELETE' | 'POST';
   readonly path: string;
   readonly body?: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 export class FaultCluster {
-  readonly nodes: readonly FaultNode[];
+  readonly #options: FaultClusterOptions;
   readonly #folder: string;
+  readonly #nodes: FaultNode[] = [];
+  /** Numbers are never given out twice. */
+  #highest = 0;
 
   static async start(options: FaultClusterOptions = {}): Promise<FaultCluster> {
     const folder = await mkdtemp(join(tmpdir(), 'quorate-faults-'));
-    const count = options.nodes ?? 3;
-    const places = await Promise.all(
-      Array.from({ length: count }, async (_, index) => {
-        const port = await freePort();
-        const proxy = options.network === 'proxies' ? await FaultProxy.to(port, index) : undefined;
-        return { port, proxy, address: proxy?.address ?? `127.0.0.1:${port}` };
-      }),
-    );
-    const seeds = places.map(({ address }) => address).join(',');
-    const nodes = places.map(({ port, proxy, address }, index) => {
-      const number = index + 1;
-      const settings = {
-        QUORATE_NODE_NAME: `node${number}`,
-        QUORATE_PORT: String(port),
-        QUORATE_ADVERTISE: address,
-        QUORATE_SEEDS: seeds,
-        QUORATE_DATA_DIR: options.dataDir?.(number) ?? join(folder, `node${number}`),
-        QUORATE_LOG_LEVEL: 'warn',
-        ...options.environment,
-        ...options.environmentOf?.(number),
-      };
-      return new FaultNode(number, settings, options.within?.(number) ?? [], proxy);
-    });
-    const cluster = new FaultCluster(nodes, folder);
+    const cluster = new FaultCluster(options, folder);
     try {
-      for (const node of nodes) node.start();
+      const places = await Promise.all(
+        Array.from({ length: options.nodes ?? 3 }, (_, index) => cluster.#place(index + 1)),
+      );
+      const seeds = places.map(({ address }) => address);
+      for (const place of places) cluster.#startAt(place, seeds);
       await cluster.ready();
     } catch (error) {
       await cluster.stop();
@@ -78,15 +63,34 @@ export class FaultCluster {
     return cluster;
   }
 
-  private constructor(nodes: readonly FaultNode[], folder: string) {
-    this.nodes = nodes;
+  private constructor(options: FaultClusterOptions, folder: string) {
+    this.#options = options;
     this.#folder = folder;
   }
 
+  /** Those that run and those that were struck, in order of their numbers. */
+  get nodes(): readonly FaultNode[] {
+    return this.#nodes;
+  }
+
   node(number: number): FaultNode {
-    const node = this.nodes[number - 1];
+    const node = this.#nodes.find((each) => each.number === number);
     if (node === undefined) throw new RangeError(`no node ${number}`);
     return node;
+  }
+
+  /** Starts one more, with the next number, that knows those which run now; resolves before it is ready. */
+  async add(): Promise<FaultNode> {
+    const place = await this.#place(this.#highest + 1);
+    const known = this.#nodes.filter(({ isRunning }) => isRunning).map(({ address }) => address);
+    return this.#startAt(place, known);
+  }
+
+  /** Ends a node for good, with its data. */
+  async discard(node: FaultNode): Promise<void> {
+    this.#nodes.splice(this.#nodes.indexOf(node), 1);
+    await node.close();
+    await node.wipe();
   }
 
   /** Resolves when every running node is ready. */
@@ -98,11 +102,48 @@ export class FaultCluster {
     await Promise.all(this.nodes.map((node) => node.close()));
     await rm(this.#folder, { recursive: true, force: true });
   }
+
+  async #place(number: number): Promise<Place> {
+    this.#highest = Math.max(this.#highest, number);
+    const port = await freePort();
+    const proxy =
+      this.#options.network === 'proxies' ? await FaultProxy.to(port, number - 1) : undefined;
+    return { number, port, proxy, address: proxy?.address ?? `127.0.0.1:${port}` };
+  }
+
+  #startAt({ number, port, proxy, address }: Place, seeds: readonly string[]): FaultNode {
+    const { dataDir, environment, environmentOf, within } = this.#options;
+    const settings = {
+      QUORATE_NODE_NAME: `node${number}`,
+      QUORATE_PORT: String(port),
+      QUORATE_ADVERTISE: address,
+      QUORATE_SEEDS: seeds.join(','),
+      QUORATE_DATA_DIR: dataDir?.(number) ?? join(this.#folder, `node${number}`),
+      QUORATE_LOG_LEVEL: 'warn',
+      ...environment,
+      ...environmentOf?.(number),
+    };
+    const node = new FaultNode(number, settings, within?.(number) ?? [], proxy);
+    this.#nodes.push(node);
+    node.start();
+    return node;
+  }
+}
+
+/** Where a node listens, and where the others reach it. */
+interface Place {
+  readonly number: number;
+  readonly port: number;
+  readonly proxy: FaultProxy | undefined;
+  readonly address: string;
 }
 
 export class FaultNode {
   readonly number: number;
+  readonly name: string;
   readonly url: string;
+  /** Where other nodes reach it. */
+  readonly address: string;
   readonly dataDir: string;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #within: readonly string[];
@@ -117,6 +158,8 @@ export class FaultNode {
     proxy: FaultProxy | undefined,
   ) {
     this.number = number;
+    this.name = `node${number}`;
+    this.address = settings['QUORATE_ADVERTISE'] ?? '';
     this.url = `http://127.0.0.1:${settings['QUORATE_PORT']}`;
     this.dataDir = settings['QUORATE_DATA_DIR'] ?? '';
     this.#settings = settings;
@@ -172,6 +215,11 @@ export class FaultNode {
 
   async stop(): Promise<void> {
     await this.#process?.stop();
+  }
+
+  /** Its disk is gone. Only between two lives. */
+  async wipe(): Promise<void> {
+    await rm(this.dataDir, { recursive: true, force: true });
   }
 
   /** The exit code, once it ended by itself. */

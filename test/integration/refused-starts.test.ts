@@ -1,8 +1,10 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { settled } from '../faults/cluster-report.ts';
+import { FaultCluster } from '../faults/fault-cluster.ts';
 import { temporaryFolder } from './live-cluster.ts';
 import { freePort, StartProcess } from './start-process.ts';
 
@@ -46,21 +48,6 @@ describe('a start is refused, with value and remedy, when', () => {
     expect(await second.ended()).toBe(1);
     expect(second.said).toMatch(/in use by process \d+.*QUORATE_DATA_DIR/s);
     expect(await first.readiness()).toMatchObject({ ready: true });
-  });
-
-  test("the replication factor is not the ring's, and the data stay as they are", async () => {
-    const first = await start({ QUORATE_REPLICATION_FACTOR: '3' });
-    await expect.poll(() => first.readiness(), { timeout: 20_000 }).toMatchObject({ ready: true });
-    await fetch(`${first.url}/kv/k`, { method: 'PUT', body: 'v' });
-    await first.stop();
-
-    const other = await start({ QUORATE_REPLICATION_FACTOR: '5' });
-    expect(await other.ended()).toBe(1);
-    expect(other.said).toMatch(/replication factor 3.*QUORATE_REPLICATION_FACTOR=5/s);
-
-    const again = await start({ QUORATE_REPLICATION_FACTOR: '3' });
-    await expect.poll(() => again.readiness(), { timeout: 20_000 }).toMatchObject({ ready: true });
-    expect(await (await fetch(`${again.url}/kv/k`)).text()).toBe('v');
   });
 
   test('the data directory belongs to another cluster', async () => {
@@ -130,7 +117,83 @@ describe('a node does not become part of a cluster when', () => {
     expect(put.status).toBe(503);
     expect(await put.json()).toMatchObject({ code: 'not_ready', outcome: 'not_applied' });
   });
+
+  test('its seeds do not resolve: it waits, and readiness names them', async () => {
+    const node = await start({ QUORATE_SEEDS: 'no-such-host.invalid:7400' });
+    await expect
+      .poll(async () => (await node.readiness())?.text, { timeout: 20_000 })
+      .toContain('no-such-host.invalid:7400');
+    expect(await node.readiness()).toMatchObject({ ready: false });
+    expect(node.isRunning).toBe(true);
+  });
+
+  test('the cluster has another name: it ends, with both names', async () => {
+    const member = await readyNode({ QUORATE_CLUSTER_NAME: 'first' });
+    const other = await start({
+      QUORATE_CLUSTER_NAME: 'second',
+      QUORATE_NODE_NAME: 'other',
+      QUORATE_SEEDS: addressOf(member),
+      QUORATE_DATA_DIR: join(folder.path, 'other'),
+    });
+    expect(await other.ended()).toBe(1);
+    expect(other.said).toMatch(/called first.*QUORATE_CLUSTER_NAME=second/s);
+    expect(await membersOf(member)).toEqual(['only']);
+  });
+
+  test('it belongs to another one of the same name: each goes on by itself', async () => {
+    const dataDir = join(folder.path, 'foreign');
+    const foreign = await readyNode({ QUORATE_NODE_NAME: 'foreign', QUORATE_DATA_DIR: dataDir });
+    await foreign.stop();
+    const member = await readyNode({});
+    const again = await readyNode({
+      QUORATE_NODE_NAME: 'foreign',
+      QUORATE_DATA_DIR: dataDir,
+      QUORATE_SEEDS: addressOf(member),
+    });
+    expect(await membersOf(again)).toEqual(['foreign']);
+    expect(await membersOf(member)).toEqual(['only']);
+  });
 });
+
+test('of two nodes on copies of one data directory, the later one is refused, and the cluster goes on', async () => {
+  const cluster = await FaultCluster.start();
+  onTestFinished(() => cluster.stop());
+  const original = cluster.node(3);
+  await original.stop();
+  const copy = join(folder.path, 'copy');
+  await cp(original.dataDir, copy, { recursive: true });
+  original.start();
+  await original.ready();
+  await original.put('k', 'v');
+
+  const clone = await start({
+    QUORATE_NODE_NAME: original.name,
+    QUORATE_SEEDS: cluster.nodes.map(({ address }) => address).join(','),
+    QUORATE_DATA_DIR: copy,
+  });
+  await expect
+    .poll(() => clone.said, { timeout: 30_000 })
+    .toContain('one data directory being a copy');
+  expect(await clone.readiness()).not.toMatchObject({ ready: true });
+  await settled(cluster.nodes);
+  for (const node of cluster.nodes) expect((await node.get('k')).body.toString()).toBe('v');
+});
+
+async function readyNode(settings: Readonly<Record<string, string>>): Promise<StartProcess> {
+  const node = await start(settings);
+  await expect.poll(() => node.readiness(), { timeout: 30_000 }).toMatchObject({ ready: true });
+  return node;
+}
+
+function addressOf({ url }: StartProcess): string {
+  return new URL(url).host;
+}
+
+async function membersOf({ url }: StartProcess): Promise<readonly string[]> {
+  const answer = await fetch(`${url}/cluster`);
+  const { members } = (await answer.json()) as { members: readonly { name: string }[] };
+  return members.map(({ name }) => name);
+}
 
 /** A node in the test's folder on a free port, unless `settings` say otherwise. */
 async function start(settings: Readonly<Record<string, string>>): Promise<StartProcess> {

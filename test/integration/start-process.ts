@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.js');
+/** From the project's folder, where all runs begin: a compiled copy of this file lies elsewhere. */
+const MAIN = join(process.cwd(), 'dist', 'main.js');
 
 /** One `quorate start` as a user would run it, with settings by environment. */
 export class StartProcess {

@@ -31,7 +31,10 @@ export function loadsOf(assignment: Assignment): ReadonlyMap<NodeId, number> {
 }
 
 /** Replicas of `after` that their member did not have before. */
-export function movesBetween(before: Assignment, after: Assignment): number {
+export function movesBetween(
+  before: readonly (readonly string[])[],
+  after: readonly (readonly string[])[],
+): number {
   const newcomers = after.map((replicas, partition) =>
     replicas.filter((id) => before[partition]?.includes(id) !== true),
   );

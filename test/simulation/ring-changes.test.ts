@@ -1,13 +1,285 @@
 import { describe, expect, test } from 'vitest';
+import { ClientError } from '../../src/errors.ts';
+import type { Key } from '../../src/ids.ts';
+import type { Ring } from '../../src/ring/ring.ts';
 import { Story } from '../simulator/story.ts';
 
-describe('a node that asks to be taken in', () => {
-  test('becomes a member, and the ring settles', async () => {
-    const story = await Story.begin({ nodes: 3 });
-    await story.put(1, 'k', 'v');
-    const newcomer = story.cluster.add('node4');
-    story.cluster.start(newcomer);
-    await story.until(() => newcomer.node?.cluster.ring()?.epoch === 3);
-    expect(await story.get(4, 'k')).toBe('v');
+const GRACE_MS = 2_000;
+/** Until copies that nobody asks for any more are removed. */
+const SURPLUS_GOES_MS = 20_000;
+const KEYS = Array.from({ length: 12 }, (_, number) => `key${number}`);
+
+describe('a member that dies', () => {
+  test('is replaced after the grace period: every key has as many copies as before', async () => {
+    const story = await filled();
+    story.cluster.crash(story.node(5));
+    const ring = await story.settled(1, 2, 3, 4);
+    expect(ring.epoch).toBe(3);
+    for (const key of KEYS) {
+      expect(await story.get(1, key)).toBe(`of ${key}`);
+      expect(await living(story, key)).toHaveLength(3);
+    }
+    expectRightRings(story);
+  });
+
+  test('for a shorter time moves nothing (failure mode 31)', async () => {
+    const story = await filled();
+    story.cluster.crash(story.node(5));
+    await story.pass(GRACE_MS);
+    story.cluster.start(story.node(5));
+    await story.pass(10 * GRACE_MS);
+    expect(story.rings.newest?.epoch).toBe(1);
+    expect(story.trace.last.filter((line) => line.includes('transfer.'))).toEqual([]);
+  });
+
+  test('comes back as another one, and what was deleted meanwhile stays deleted (failure modes 34, 35)', async () => {
+    const story = await filled();
+    const before = story.idOf(5);
+    story.cluster.crash(story.node(5));
+    await story.settled(1, 2, 3, 4);
+    const [deleted = '', ...others] = KEYS;
+    expect(await story.delete(1, deleted)).toBe(true);
+    await story.pass(60 * GRACE_MS);
+    story.cluster.start(story.node(5));
+    await story.settled(1, 2, 3, 4, 5);
+    await story.until(() => !story.rings.hasAside('node5'));
+    expect(story.idOf(5)).not.toBe(before);
+    for (const reader of [1, 5]) {
+      expect(await story.get(reader, deleted)).toBeUndefined();
+      for (const key of others) expect(await story.get(reader, key)).toBe(`of ${key}`);
+    }
+    expectRightRings(story);
+  });
+
+  test('and had taken a write that nobody else still has, brings it back', async () => {
+    const story = await filled();
+    for (const other of [1, 2, 3, 4]) story.network.cut('node5', `node${other}`);
+    const key = await keyOf(story, 5);
+    await story.put(5, key, 'late', 'one');
+    story.cluster.crash(story.node(5));
+    story.network.mend();
+    await story.settled(1, 2, 3, 4);
+    expect(await story.get(1, key)).toBe(`of ${key}`);
+    story.cluster.start(story.node(5));
+    await story.settled(1, 2, 3, 4, 5);
+    await story.until(() => !story.rings.hasAside('node5'));
+    expect(await story.get(1, key)).toBe('late');
   });
 });
+
+test('a member that comes back when all whom it knew were replaced, too, finds the cluster', async () => {
+  const story = await filled({ nodes: 3 });
+  story.cluster.crash(story.node(1));
+  await story.settled(2, 3);
+  story.join();
+  await story.settled(2, 3, 4);
+  for (const [number, others] of [
+    [2, [3, 4]],
+    [3, [2, 4]],
+  ] as const) {
+    story.cluster.crash(story.node(number));
+    await story.settled(...others);
+    story.cluster.start(story.node(number));
+    await story.settled(2, 3, 4);
+  }
+  story.cluster.start(story.node(1));
+  await story.settled(1, 2, 3, 4);
+  for (const key of KEYS) expect(await story.get(1, key)).toBe(`of ${key}`);
+  expectRightRings(story);
+});
+
+describe('several members that die', () => {
+  test('two of five at once: what all replicas had is all there (failure mode 32)', async () => {
+    const story = await filled();
+    for (const number of [4, 5]) story.cluster.crash(story.node(number));
+    await story.settled(1, 2, 3);
+    for (const key of KEYS) {
+      expect(await story.get(1, key)).toBe(`of ${key}`);
+      expect(await living(story, key)).toEqual([1, 2, 3]);
+    }
+    expectRightRings(story);
+  });
+
+  test('one after the other, down to two, which serve in full; the last one alone at level one', async () => {
+    const story = await filled();
+    for (const victim of [5, 4, 3]) {
+      story.cluster.crash(story.node(victim));
+      await story.settled(...[1, 2, 3, 4].filter((number) => number < victim));
+      for (const key of KEYS) expect(await story.get(1, key)).toBe(`of ${key}`);
+      await story.put(2, 'latest', `without ${victim}`);
+    }
+    story.cluster.crash(story.node(2));
+    expect(await story.get(1, 'latest', 'one')).toBe('without 3');
+    await expect(story.get(1, 'latest')).rejects.toBeInstanceOf(ClientError);
+    expectRightRings(story);
+  });
+
+  test('three of seven at once: nothing is moved, and an alarm raised, until one is back (failure mode 32)', async () => {
+    const story = await filled({ nodes: 7 });
+    for (const number of [5, 6, 7]) story.cluster.crash(story.node(number));
+    await story.pass(15 * GRACE_MS);
+    expect(story.rings.newest?.epoch).toBe(1);
+    expect(story.trace.last.some((line) => line.includes('too many members are dead'))).toBe(true);
+    story.cluster.start(story.node(5));
+    await story.settled(1, 2, 3, 4, 5);
+    for (const key of KEYS) expect(await story.get(1, key)).toBe(`of ${key}`);
+  });
+});
+
+describe('a split for longer than the grace period', () => {
+  test('2|3: two keep their epoch, move and acknowledge nothing; three go on (failure mode 33)', async () => {
+    const story = await filled();
+    story.network.island = new Set(['node4', 'node5']);
+    await story.settled(1, 2, 3);
+    for (const number of [4, 5]) {
+      expect(story.at(number).cluster.ring()?.epoch).toBe(1);
+      for (const key of KEYS) {
+        await expect(story.put(number, key, 'cut off')).rejects.toBeInstanceOf(ClientError);
+        await expect(story.get(number, key)).rejects.toBeInstanceOf(ClientError);
+      }
+    }
+    for (const key of KEYS) await story.put(1, key, `later ${key}`);
+    story.network.island = new Set();
+    await story.settled(1, 2, 3, 4, 5);
+    for (const key of KEYS) expect(await story.get(4, key)).toBe(`later ${key}`);
+    expectRightRings(story);
+  });
+
+  test('in the midst of a transition holds it up, and no longer than that', async () => {
+    const story = await filled({ graceMs: 60_000 });
+    story.join();
+    await story.until(() => story.rings.newest?.next !== undefined);
+    story.network.island = new Set(['node5']);
+    await story.pass(10_000);
+    expect(story.rings.newest?.next).toBeDefined();
+    for (const key of KEYS) expect(await story.get(1, key)).toBe(`of ${key}`);
+    story.network.island = new Set();
+    await story.settled(1, 2, 3, 4, 5, 6);
+    expectRightRings(story);
+  });
+});
+
+describe('changes that meet', () => {
+  test('two nodes that join at once', async () => {
+    const story = await filled({ nodes: 3 });
+    expect([story.join(), story.join()]).toEqual([4, 5]);
+    await story.settled(1, 2, 3, 4, 5);
+    await story.pass(SURPLUS_GOES_MS);
+    for (const key of KEYS) expect(await living(story, key)).toHaveLength(3);
+    expectRightRings(story);
+  });
+
+  test('a member that leaves while another one joins (failure mode 20)', async () => {
+    const story = await filled();
+    story.join();
+    await story.until(() => story.rings.ringsOf('node2').at(-1)?.next !== undefined);
+    await story.run(story.at(2).operator.changeMember('leave', 'node1'));
+    expect(story.rings.newest?.next).toBeDefined();
+    await story.settled(2, 3, 4, 5, 6);
+    for (const key of KEYS) {
+      expect(await story.get(6, key)).toBe(`of ${key}`);
+      expect((await story.replicasOf(key)).keepers).not.toContain(1);
+    }
+    expectRightRings(story);
+  });
+
+  test('a node that dies while it joins is given up', async () => {
+    const story = await filled();
+    const newcomer = story.join();
+    await story.until(() => story.rings.newest?.next !== undefined);
+    story.cluster.crash(story.node(newcomer));
+    await story.settled(1, 2, 3, 4, 5);
+    for (const key of KEYS) expect(await story.get(1, key)).toBe(`of ${key}`);
+    expectRightRings(story);
+  });
+
+  test('two operators that ask at once: exactly one wins (failure mode 26)', async () => {
+    const story = await filled({ factorMayChange: true });
+    const asked = [
+      story.at(1).operator.changeReplicationFactor(2),
+      story.at(2).operator.changeReplicationFactor(5),
+    ];
+    const [one, other] = await story.run(Promise.allSettled(asked));
+    expect([one?.status, other?.status].toSorted()).toEqual(['fulfilled', 'rejected']);
+    const ring = await story.settled(1, 2, 3, 4, 5);
+    expect(ring.replicationFactor).toBe(one?.status === 'fulfilled' ? 2 : 5);
+    expectRightRings(story);
+  });
+
+  test('a member may not leave when fewer would stay than there are copies (failure mode 40)', async () => {
+    const story = await filled({ nodes: 3 });
+    await expect(
+      story.run(story.at(1).operator.changeMember('leave', 'node3')),
+    ).rejects.toMatchObject({ code: 'conflict' });
+    expect(story.rings.newest?.epoch).toBe(1);
+  });
+
+  test('the replication factor goes up and down again, and copies follow', async () => {
+    const story = await filled({ factorMayChange: true });
+    for (const factor of [5, 1, 3]) {
+      await story.run(story.at(1).operator.changeReplicationFactor(factor));
+      await story.settled(1, 2, 3, 4, 5);
+      await story.until(() => story.rings.newest?.replicationFactor === factor);
+      await story.pass(SURPLUS_GOES_MS);
+      for (const key of KEYS) {
+        expect(await story.get(2, key)).toBe(`of ${key}`);
+        expect(await living(story, key)).toHaveLength(factor);
+      }
+    }
+    expectRightRings(story);
+  });
+});
+
+test('a coordinator that slept over three changes of the ring acknowledges nothing to those that were replicas (failure modes 22, 23)', async () => {
+  const story = await filled({ nodes: 4 });
+  const sleeper = story.node(4);
+  const keys = KEYS.slice(0, 4);
+  // Their requests leave while it still believes in its ring, and arrive when nobody else does.
+  sleeper.life.pause();
+  await story.settled(1, 2, 3);
+  story.join();
+  const ring: Ring = await story.settled(1, 2, 3, 5);
+  expect(ring.epoch).toBeGreaterThanOrEqual(4);
+  for (const key of keys) await story.put(1, key, `newer ${key}`);
+
+  expect(story.rings.ringsOf('node4').at(-1)?.epoch).toBe(1);
+  const content = { type: 'value', value: Buffer.from('late'), contentType: 'text/plain' } as const;
+  const described = { ...content, metadata: new Map() };
+  const options = { consistency: 'quorum', timeoutMs: 1_000 } as const;
+  const late = keys.map((key) => story.at(4).operations.put(key as Key, described, options));
+  sleeper.life.resume();
+  for (const outcome of await story.run(Promise.allSettled(late)))
+    expect(outcome.status).toBe('rejected');
+  for (const key of keys) expect(await story.get(1, key)).toBe(`newer ${key}`);
+  await story.settled(1, 2, 3, 4, 5);
+  for (const key of keys) expect(await story.get(4, key)).toBe(`newer ${key}`);
+});
+
+/** A cluster with a value under each key, on all replicas. */
+async function filled(options: Parameters<typeof Story.begin>[0] = {}): Promise<Story> {
+  const story = await Story.begin({ graceMs: GRACE_MS, ...options });
+  for (const key of KEYS) await story.put(1, key, `of ${key}`, 'all');
+  return story;
+}
+
+/** Numbers of the running nodes on whose disks the key lies. */
+async function living(story: Story, key: string): Promise<readonly number[]> {
+  const numbers: number[] = [];
+  for (const { name } of story.cluster.running) {
+    const number = Number(name.slice('node'.length));
+    if ((await story.onDisk(number, key)) !== undefined) numbers.push(number);
+  }
+  return numbers;
+}
+
+/** Some key that the node is a replica of. */
+async function keyOf(story: Story, number: number): Promise<string> {
+  for (const key of KEYS) {
+    if ((await story.replicasOf(key)).keepers.includes(number)) return key;
+  }
+  throw new Error(`node ${number} keeps none of the keys`);
+}
+
+function expectRightRings(story: Story): void {
+  expect(story.rings.flaws).toEqual([]);
+}

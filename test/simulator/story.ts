@@ -1,9 +1,11 @@
 import type { Key, NodeId } from '../../src/ids.ts';
 import type { QuorateNode } from '../../src/node.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import type { Ring } from '../../src/ring/ring.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
 import type { Record } from '../../src/version/record.ts';
 import { openSealed, type SealedRecord } from '../../src/version/record-codec.ts';
+import { RingWatch } from './ring-watch.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedCluster, type SimulatedNode } from './simulated-cluster.ts';
@@ -14,6 +16,8 @@ interface StoryOptions {
   readonly nodes?: number;
   readonly replicationFactor?: number;
   readonly graceMs?: number;
+  /** Whether nodes are started without a factor of their own. */
+  readonly factorMayChange?: boolean;
 }
 
 /** A cluster for a written scenario: quick, without losses, moved on only as far as the test needs. */
@@ -22,8 +26,15 @@ export class Story {
   readonly trace = new Trace(Number.POSITIVE_INFINITY);
   readonly network: SimulatedNetwork;
   readonly cluster: SimulatedCluster;
+  /** Who holds which ring. What it finds is for the story to ask: rings may be told by hand. */
+  readonly rings: RingWatch;
 
-  private constructor({ nodes = 5, replicationFactor = 3, graceMs = 60_000 }: StoryOptions) {
+  private constructor({
+    nodes = 5,
+    replicationFactor = 3,
+    graceMs = 60_000,
+    factorMayChange = false,
+  }: StoryOptions) {
     const { scheduler, trace } = this;
     this.network = new SimulatedNetwork({
       scheduler,
@@ -42,8 +53,11 @@ export class Story {
         partitionCount: 16,
         graceMs,
         diskPace: { maxReadMs: 0.5, maxSyncMs: 2 },
+        factorMayChange,
       },
     });
+    this.rings = new RingWatch(scheduler);
+    this.rings.watch(this.cluster);
   }
 
   /** Nodes that were not started yet. */
@@ -77,6 +91,29 @@ export class Story {
 
   async pass(durationMs: number): Promise<void> {
     await this.scheduler.run(this.scheduler.nowMs + durationMs);
+  }
+
+  /** Starts the next node, with an empty disk; its number. */
+  join(): number {
+    const number = this.cluster.nodes.length + 1;
+    this.cluster.start(this.cluster.add(`node${number}`));
+    return number;
+  }
+
+  /** Until the ring is at rest with exactly these members, and all of them hold it. */
+  async settled(...numbers: readonly number[]): Promise<Ring> {
+    const names = numbers.map((number) => `node${number}`);
+    await this.until(() => {
+      const ring = this.rings.newest;
+      if (ring === undefined || ring.next !== undefined) return false;
+      if (ring.members.length !== names.length) return false;
+      return names.every(
+        (name) => this.rings.isMember(name) && this.rings.ringsOf(name).at(-1) === ring,
+      );
+    });
+    const ring = this.rings.newest;
+    if (ring === undefined) throw new Error('no ring');
+    return ring;
   }
 
   node(number: number): SimulatedNode {

@@ -1,0 +1,75 @@
+/** Nodes that come back after they were replaced, or without their disk: by themselves, and they serve. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { clusterReport, settled } from '../faults/cluster-report.ts';
+import { FaultCluster, type FaultNode } from '../faults/fault-cluster.ts';
+import { keptBadly, keyNames, misread, writeToAll } from '../faults/keys.ts';
+
+const KEYS = keyNames(200);
+const DELETED = Array.from({ length: 50 }, (_, index) => `deleted${index}`);
+const AWAY = 3;
+
+test.each([
+  ['its old disk', async () => undefined],
+  ['an empty disk', (node: FaultNode) => node.wipe()],
+])(
+  'a node that was replaced comes back with %s, is a member again, and serves',
+  async (_disk, meanwhile) => {
+    const cluster = await start({ QUORATE_REPLACE_AFTER: '5s' });
+    await writeToAll(cluster.nodes, [...KEYS, ...DELETED], 'before');
+    const node = cluster.node(AWAY);
+    const id = await idOf(node);
+    await node.kill();
+    const others = cluster.nodes.filter((other) => other !== node);
+    await settled(others);
+    await writeToAll(others, KEYS, 'meanwhile');
+    for (const key of DELETED) expect((await others[0]?.delete(key))?.status).toBe(204);
+    await meanwhile(node);
+
+    node.start();
+    await settled(cluster.nodes);
+    expect(await idOf(node)).not.toBe(id);
+    expect(await misread([node], KEYS, 'meanwhile')).toEqual([]);
+    expect(await keptBadly(cluster.nodes, KEYS, 3)).toEqual([]);
+    // What it had set aside is offered now, or was: what was deleted stays so.
+    for (const key of DELETED) expect((await node.get(key)).status).toBe(404);
+    await writeToAll([node], KEYS, 'again');
+    expect(await misread(cluster.nodes, KEYS, 'again')).toEqual([]);
+  },
+  300_000,
+);
+
+describe('back within the grace period, a node', () => {
+  test('with its disk is the same member, and no data move', async () => {
+    const cluster = await start({});
+    const before = await settled(cluster.nodes);
+    await cluster.node(AWAY).kill();
+    cluster.node(AWAY).start();
+    const after = await settled(cluster.nodes);
+    expect(after.epoch).toBe(before.epoch);
+    expect(after.members.map(({ id }) => id)).toEqual(before.members.map(({ id }) => id));
+  });
+
+  test('without its disk takes its own place as another node, before the grace period is over', async () => {
+    const cluster = await start({ QUORATE_REPLACE_AFTER: '10m' });
+    await writeToAll(cluster.nodes, KEYS, 'before');
+    const node = cluster.node(AWAY);
+    const id = await idOf(node);
+    await node.kill();
+    await node.wipe();
+    node.start();
+    await settled(cluster.nodes);
+    expect(await idOf(node)).not.toBe(id);
+    expect(await misread([node], KEYS, 'before')).toEqual([]);
+    expect(await keptBadly(cluster.nodes, KEYS, 3)).toEqual([]);
+  }, 180_000);
+});
+
+async function start(environment: Readonly<Record<string, string>>): Promise<FaultCluster> {
+  const cluster = await FaultCluster.start({ nodes: 5, environment });
+  onTestFinished(() => cluster.stop());
+  return cluster;
+}
+
+async function idOf(node: FaultNode): Promise<string | undefined> {
+  return (await clusterReport(node))?.members.find(({ name }) => name === node.name)?.id;
+}
