@@ -32,12 +32,23 @@ export async function underCurrentRing<Result>(
       return await attempt(new Attempt(ports, ring, key, deadlineMs));
     } catch (error) {
       if (error instanceof DamagedCopiesError) {
-        if (healed || !(await healCopies(error.attempt, error.damaged))) throw error.cause;
-        healed = true;
+        if (healed) throw error.cause;
+        healed = await healOrThrow(error);
       } else if (!(error instanceof RingChangedError)) throw error;
     }
   }
   throw new ClientError('not_ready', 'the ring keeps changing; try again in a moment', {
     outcome: 'not_applied',
   });
+}
+
+/** False when a newer ring came up before anything was healed. @throws ClientError */
+async function healOrThrow({ attempt, damaged, cause }: DamagedCopiesError): Promise<boolean> {
+  try {
+    if (await healCopies(attempt, damaged)) return true;
+  } catch (error) {
+    if (error instanceof RingChangedError) return false;
+    throw error;
+  }
+  throw cause;
 }

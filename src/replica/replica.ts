@@ -210,6 +210,11 @@ export class Replica {
     }
   }
 
+  /** Resolves when no step of a removal of the partition is under way: what is read then stays. */
+  async removalOver(partition: Partition): Promise<void> {
+    await this.#removals.get(partition);
+  }
+
   async #removeSome(partition: Partition): Promise<Discarded> {
     const page = await this.#store.scan(this.#places.of(partition), DISCARDED_AT_ONCE);
     const tombstones = page.filter(({ value }) => openSealed(value)?.tombstone).length;

@@ -15,7 +15,7 @@ export function inTransition(ring: Ring, partition: Partition): boolean {
  * old set hold.)
  */
 export function mustPull(ring: Ring, node: NodeId, partition: Partition): boolean {
-  return inTransition(ring, partition) && ring.next?.[partition]?.includes(node) === true;
+  return ring.next?.[partition]?.includes(node) === true && inTransition(ring, partition);
 }
 
 /** In order of their numbers. */

@@ -26,7 +26,7 @@ export interface PullPorts {
   readonly self: NodeId;
   readonly membership: Pick<Membership, 'ring' | 'isReachable' | 'adopt'>;
   readonly transport: Pick<Transport, 'call'>;
-  readonly replica: Pick<Replica, 'apply' | 'space'>;
+  readonly replica: Pick<Replica, 'apply' | 'space' | 'removalOver'>;
   readonly scan: PartitionScan;
   readonly lossy: LossyPartitions;
   readonly clock: Clock;
@@ -109,7 +109,9 @@ export class PartitionPull {
   }
 
   async #lookAtOwn(): Promise<PartitionContents> {
-    const { self, scan, lossy, onDamaged } = this.#ports;
+    const { self, replica, scan, lossy, onDamaged } = this.#ports;
+    // The ring before may have left the partition to others: what is on its way out is not held.
+    await replica.removalOver(this.partition);
     const contents = await scan.contents(this.partition, this.#ring);
     const isSound = contents.whole && contents.damaged.length === 0 && !lossy.has(this.partition);
     this.#ownCounts = isSound && this.#old.includes(self);

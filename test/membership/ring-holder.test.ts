@@ -37,7 +37,7 @@ describe('a node without which its cluster goes on', () => {
     store.during = () => {
       throw new StoreFullError('no room');
     };
-    await expect(rings.adopt(encodeRing(ringWithoutSelf()))).rejects.toThrow(StoreFullError);
+    await rings.adopt(encodeRing(ringWithoutSelf())); // it comes again
     expect([rings.ring?.epoch, rings.departure]).toEqual([RING.epoch, undefined]);
     store.during = () => undefined;
     await rings.adopt(encodeRing(ringWithoutSelf()));

@@ -584,7 +584,12 @@ function codeOf(error: unknown): unknown {
 
 /** Gives a node an empty disk, starts it again, and leaves it time to find the others. */
 function isReady(story: Story, number: number): boolean {
-  return story.node(number).node?.cluster.readiness().every(({ ok }) => ok) === true;
+  return (
+    story
+      .node(number)
+      .node?.cluster.readiness()
+      .every(({ ok }) => ok) === true
+  );
 }
 
 /** Its process ends with its disk, and nobody starts it again. */

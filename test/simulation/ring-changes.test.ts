@@ -230,6 +230,33 @@ describe('changes that meet', () => {
   });
 });
 
+test('a read that finds damage is answered, at whatever moment of its healing the ring changes', async () => {
+  const story = await filled({ factorMayChange: true });
+  const [key = ''] = KEYS;
+  const { keepers: first } = await story.replicasOf(key);
+  const old = await story.onDisk(first[0] ?? 0, key);
+  await story.put(1, key, 'newest', 'all');
+  for (let beforeMs = 0; beforeMs < 24; beforeMs += 2) {
+    const { keepers, others } = await story.replicasOf(key);
+    // The one that is asked for the value is behind, so that another one is asked once more.
+    await story.tamper(keepers[0] ?? 0, key, (held) =>
+      typeof old === 'object' ? old.bytes : held,
+    );
+    await story.tamper(keepers[1] ?? 0, key, flipped);
+    const factor = story.rings.newest?.replicationFactor === 3 ? 4 : 3;
+    const changed = story.at(keepers[0] ?? 0).operator.changeReplicationFactor(factor);
+    await story.pass(beforeMs);
+    const read = story.get(others[0] ?? 0, key, 'all').catch((error: unknown) => {
+      if (!(error instanceof ClientError)) throw error;
+      return error.code;
+    });
+    expect(['newest', 'quorum_unavailable']).toContain(await read);
+    await story.run(changed);
+    await story.settled(1, 2, 3, 4, 5);
+    expect(await story.get(1, key)).toBe('newest');
+  }
+});
+
 test('a coordinator that slept over three changes of the ring acknowledges nothing to those that were replicas (failure modes 22, 23)', async () => {
   const story = await filled({ nodes: 4 });
   const sleeper = story.node(4);
@@ -278,6 +305,12 @@ async function keyOf(story: Story, number: number): Promise<string> {
     if ((await story.replicasOf(key)).keepers.includes(number)) return key;
   }
   throw new Error(`node ${number} keeps none of the keys`);
+}
+
+function flipped(bytes: Uint8Array | undefined): Uint8Array {
+  const changed = Uint8Array.from(bytes ?? []);
+  changed[25] = (changed[25] ?? 0) ^ 4;
+  return changed;
 }
 
 function expectRightRings(story: Story): void {

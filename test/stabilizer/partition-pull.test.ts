@@ -92,6 +92,25 @@ describe('the pull of a partition', () => {
     expect(await pull.attempt()).toBe(true);
   });
 
+  test('takes nothing for held that is being removed, because the ring before gave it to others', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C, D]) await pull.copy(id).keep(...records(10));
+    const { store, replica } = pull.own;
+    const batch = store.batch.bind(store);
+    let remove = (): void => undefined;
+    store.batch = async (changes) => {
+      if (changes[0]?.type === 'delete') await new Promise<void>((go) => (remove = go));
+      return batch(changes);
+    };
+    const removal = replica.discard(P, () => true);
+    const attempt = pull.attempt();
+    await new Promise((resolve) => setImmediate(resolve));
+    remove();
+    await removal;
+    expect(await attempt).toBe(true);
+    expect(await pull.own.keys()).toHaveLength(10);
+  });
+
   test('waits for room on the disk', async () => {
     const pull = await begin(D, JOINT);
     for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
