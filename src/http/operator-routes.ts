@@ -85,7 +85,7 @@ const tags = ['cluster'];
 
 const CHANGE_PROBLEMS = problemReplies([
   ...['invalid_parameter', 'invalid_body', 'conflict', 'value_too_large', 'overloaded'],
-  ...['not_ready', 'quorum_unavailable', 'internal'],
+  ...['not_ready', 'quorum_unavailable', 'storage_full', 'internal'],
 ]);
 
 const CHANGE_REPLIES = {

@@ -78,9 +78,9 @@ export class ClusterOperator {
       }
       case 'nothing':
         if (this.#ring().epoch === before.epoch) return { epoch: before.epoch, task: undefined };
-        throw overtaken();
+        return this.#decideAgain(before, wishOf);
       case 'overtaken':
-        throw overtaken();
+        return this.#decideAgain(before, wishOf);
       case 'undecided':
         throw new ClientError(
           'quorum_unavailable',
@@ -89,6 +89,19 @@ export class ClusterOperator {
           { outcome: 'unknown' },
         );
     }
+  }
+
+  /**
+   * Another ring was decided first. If it only ended the transition that was under way, nobody else
+   * asked for anything, and what is wanted now is asked of that ring. At rest there is no such end, so
+   * this happens once.
+   */
+  #decideAgain(before: Ring, wishOf: (ring: Ring) => RingWish): Promise<Started> {
+    const now = this.#ring();
+    const isEnd =
+      before.next !== undefined && now.next === undefined && now.epoch === before.epoch + 1;
+    if (isEnd) return this.#decide(wishOf);
+    throw overtaken();
   }
 
   async #plan(wishOf: (ring: Ring) => RingWish): Promise<ChangePlan> {

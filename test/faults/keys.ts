@@ -6,6 +6,7 @@ import { pause } from './pause.ts';
 const AT_ONCE = 16;
 const TRIES = 100;
 const RETRY_AFTER_MS = 100;
+const ASKED_AGAIN = 5;
 
 export function keyNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `key${index}`);
@@ -47,8 +48,8 @@ export async function misread(
 }
 
 /**
- * Keys that do not lie on `replicas` nodes with one version on all of them. Whoever keeps a key may
- * still be fetching it: asked again for a while.
+ * Keys that do not lie on `replicas` nodes with one version on all of them. To be asked before the keys
+ * are read, which repairs them. A replica that was only slow to answer is asked again.
  */
 export async function keptBadly(
   nodes: readonly FaultNode[],
@@ -61,7 +62,7 @@ export async function keptBadly(
       const versions = [...(await versionsOf(node, key)).values()];
       const isKept = versions.length === replicas && new Set(versions).size === 1;
       if (isKept && versions[0] !== undefined) return;
-      if (tries === TRIES) {
+      if (tries === ASKED_AGAIN) {
         wrong.push(`${key}: ${versions.join(', ')}`);
         return;
       }

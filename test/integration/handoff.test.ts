@@ -1,15 +1,18 @@
 /**
- * The classic handoff story: few hot keys, many clients, and members that come and go all the time.
+ * The classic handoff story: few hot keys, many clients, and members that come and go all the time. Beside
+ * them cold keys: what clients keep writing and repairing is there even when nothing is handed over.
  * `HANDOFF_ROUNDS=50` for the long form (`make faults`), `FAULT_SEED` to choose who goes.
  */
 import { expect, onTestFinished, test } from 'vitest';
 import { settled } from '../faults/cluster-report.ts';
 import { FaultCluster, type FaultNode } from '../faults/fault-cluster.ts';
+import { keptBadly, keyNames, misread, writeToAll } from '../faults/keys.ts';
 import { Load } from '../faults/load.ts';
 import { sendAway } from '../faults/operator.ts';
 import { SeededRandom } from '../simulator/seeded-random.ts';
 
 const ROUNDS = Number(process.env['HANDOFF_ROUNDS'] ?? 1);
+const COLD = keyNames(300);
 const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 2 ** 32);
 
 test(
@@ -18,6 +21,7 @@ test(
     const random = new SeededRandom(SEED, 'handoff');
     const cluster = await FaultCluster.start({ nodes: 5 });
     onTestFinished(() => cluster.stop());
+    await writeToAll(cluster.nodes, COLD, 'cold');
     const loads: Load[] = [];
     for (let round = 1; round <= ROUNDS; round++) {
       const load = new Load(cluster, {
@@ -44,6 +48,8 @@ test(
       await settled(staying);
       await load.progress(100);
       for (const leaver of leavers) await cluster.discard(leaver);
+      expect(await keptBadly(staying, COLD, 3)).toEqual([]);
+      expect(await misread(staying, COLD, 'cold')).toEqual([]);
       const { lost, flaws, failed, ...counts } = await load.verdict();
       console.info(`round ${round} of ${ROUNDS}: ${JSON.stringify(counts)}`);
       expect({ lost, flaws, failed }).toEqual({ lost: [], flaws: [], failed: [] });

@@ -76,6 +76,21 @@ describe('an operator', () => {
     });
   });
 
+  // The end of a transition is a ring as well, but nobody asked for it: it is no reason to refuse.
+  test.each([0, 2, 4, 6, 8])(
+    'is not refused because a transition ends just then (%i ms after that was proposed)',
+    async (delayMs) => {
+      const story = await Story.begin({ nodes: 5, graceMs: GRACE_MS });
+      await story.run(story.at(1).operator.changeMember('leave', 'node5'));
+      await endIsProposed(story);
+      await story.pass(delayMs);
+      const { epoch } = await story.run(story.at(3).operator.changeMember('leave', 'node4'));
+      await settles(story, epoch);
+      const { members } = await story.run(story.at(1).cluster.cluster(1_000));
+      expect(members.map(({ name }) => name)).toEqual(['node1', 'node2', 'node3']);
+    },
+  );
+
   test('changes the replication factor, and only plans with a dry run', async () => {
     const story = await Story.begin({ nodes: 5, graceMs: GRACE_MS });
     for (let number = 0; number < 40; number++) await story.put(1, `key${number}`, 'v');
@@ -117,6 +132,18 @@ describe('replacement', () => {
     expect(frozen()).toBe(0);
   });
 });
+
+/** Until somebody proposes the ring that ends the transition. */
+async function endIsProposed(story: Story): Promise<void> {
+  const told = toldBy(story, 1);
+  await story.until(() =>
+    told.some((event) => event.type === 'transition.progress' && event.pulled === event.toPull),
+  );
+  const before = story.trace.last.length;
+  await story.until(() =>
+    story.trace.last.slice(before).some((line) => / > \w+ ring\.prepare/.test(line)),
+  );
+}
 
 function toldBy(story: Story, number: number): ClusterEvent[] {
   const told: ClusterEvent[] = [];

@@ -28,6 +28,11 @@ export class Acknowledgements {
     this.#level = level;
   }
 
+  /** By key: the highest version that a put was acknowledged with so far. */
+  get newest(): ReadonlyMap<string, Version> {
+    return new Map(this.#newest);
+  }
+
   begun(operation: Operation): void {
     if (operation.action.kind === 'delete')
       this.#newestAtStart.set(operation, this.#newest.get(operation.key));

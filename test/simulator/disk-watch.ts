@@ -30,8 +30,11 @@ export class DiskWatch {
   /** Takes a change of a record that became durable in the place of `held`. */
   durable(by: Keeper, change: Change, held: DiskRecord | undefined): void {
     if (change.type === 'put') this.write(by, change.key, change.value, held);
-    else if (held !== undefined && by.isReplica)
-      this.#goingBack.add(`the sound record of ${held.key} was removed from ${by.name}`);
+    else if (held !== undefined) {
+      this.#synced.get(held.key)?.delete(by.id);
+      if (by.isReplica)
+        this.#goingBack.add(`the sound record of ${held.key} was removed from ${by.name}`);
+    }
   }
 
   /** Takes a record that was just synced in the place of `held`. */

@@ -1,9 +1,11 @@
 /**
  * Who keeps what (the judge `placement`): a record is stored only on a node that some ring it held names
  * as a replica, and a copy is removed only when the ring at rest gave the partition to others that have
- * all of it. What was set aside goes when the replicas have it.
+ * all of it. What was set aside goes when the replicas have it. When a transition ends, every replica has
+ * what was acknowledged before it; and nobody answers for a partition that survivors took over.
  */
-import type { NodeId, Partition } from '../../src/ids.ts';
+import type { Key, NodeId, Partition } from '../../src/ids.ts';
+import { inTransition } from '../../src/ring/pulls.ts';
 import type { ReplicaSet } from '../../src/ring/replica-set.ts';
 import type { Ring } from '../../src/ring/ring.ts';
 import type { Version } from '../../src/version/version.ts';
@@ -27,24 +29,49 @@ export class Placement {
     this.#findings.add(`${name} stored ${key}, and never was a replica of partition ${partition}`);
   }
 
-  /** Whether the newest ring that the node holds leaves it the partition. */
+  /**
+   * Whether the node is to keep the partition. What it began to remove under a ring that gave it to others
+   * may reach the disk when it holds the next one.
+   */
   keeps(name: string, id: NodeId, partition: Partition): boolean {
-    return this.#ringsOf(name).at(-1)?.keeps(id, partition) === true;
+    const [newest, before] = this.#ringsOf(name).slice(-2).toReversed();
+    if (newest?.keeps(id, partition) !== true) return false;
+    return before === undefined || before.next !== undefined || before.keeps(id, partition);
   }
 
   /** `holders`: nodes on whose disks the removed version, or a newer one, has been. */
   removed(
-    name: string,
+    { name, id }: { readonly name: string; readonly id: NodeId },
     removed: { readonly partition: Partition; readonly key: string; readonly version: Version },
     holders: ReadonlySet<NodeId>,
   ): void {
     const { partition, key, version } = removed;
-    const ring = this.#ringsOf(name).at(-1);
+    const ring = this.#ringsOf(name).findLast(({ next }) => next === undefined);
     const replicas = ring?.assignment[partition] ?? [];
-    if (ring === undefined || ring.next !== undefined)
+    if (ring === undefined || replicas.includes(id))
       this.#findings.add(`${name} removed ${key} before the transition was over`);
     else if (!isQuorum(replicas, holders))
       this.#findings.add(`${name} removed ${key} at ${version}, which its replicas do not have`);
+  }
+
+  /**
+   * The transition of the ring `joint` is over. `version` was acknowledged before it began, and is, or
+   * something newer, with the `holders`.
+   */
+  settled(joint: Ring, key: string, version: Version, holders: ReadonlySet<NodeId>): void {
+    const partition = joint.partitionOf(key as Key);
+    if (!inTransition(joint, partition) || joint.recovering.includes(partition)) return;
+    const without = joint.next?.[partition]?.filter((id) => !holders.has(id)) ?? [];
+    if (without.length === 0) return;
+    const names = without.map((id) => joint.member(id)?.name);
+    this.#findings.add(
+      `the transition of epoch ${joint.epoch} is over, and ${names} does not have ${key} at ${version}`,
+    );
+  }
+
+  /** It answered a request that counts with others, for a partition that the others took from it. */
+  served(name: string, type: string): void {
+    this.#findings.add(`${name} served a ${type} when others had gone on without it`);
   }
 
   wroteAside(name: string): void {

@@ -26,6 +26,8 @@ const LOOK_EVERY_MS = 100;
 const MOST_LOOKS = 250;
 /** Until all others hold a silent member for dead, about. */
 const DETECTION_MS = 6_000;
+/** Grace periods after which survivors may go on without those who are cut off, and a little. */
+const SURVIVORS_GO_ON_GRACES = 4;
 /** With fewer, every change touches everything. */
 const FEWEST_MEMBERS = 3;
 
@@ -226,14 +228,23 @@ export class RingChanges {
     this.#absences.begin('cut_off', ids);
     const names = members.map(({ name }) => name);
     this.#tell('long_split', names.join(' '));
-    this.#network.island = new Set(names);
-    const lastsMs = DETECTION_MS + this.#graceMs * (1 + 3 * this.#random.fraction());
-    this.#scheduler.after(lastsMs, () => {
-      if (this.#over) return;
+    const island = new Set(names);
+    this.#network.island = island;
+    const end = (): void => {
+      if (this.#over || this.#network.island !== island) return;
       this.#count('long_split');
       this.#network.island = new Set();
       this.#absences.end(ids);
-    });
+    };
+    const leastGraces = this.#contract === 'beyond' ? SURVIVORS_GO_ON_GRACES : 1;
+    const graces = leastGraces + 2 * this.#random.fraction();
+    this.#scheduler.after(DETECTION_MS + graces * this.#graceMs, end);
+    // The worst moment: they are back just when the others agree to go on without them.
+    if (this.#random.chance(0.5)) {
+      this.#network.onSent = (_, request) => {
+        if (request.type === 'ring.consent' && request.to === 'survivors') end();
+      };
+    }
   }
 
   /** Through some node that runs; it may refuse, or not live to answer. */

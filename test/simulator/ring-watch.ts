@@ -3,7 +3,7 @@
  * and whether all of that went by the rules (the judge `rings`). It reads the disks by itself, because a
  * node that acts on a ring has to have it there.
  */
-import type { NodeId, Partition } from '../../src/ids.ts';
+import type { Key, NodeId, Partition } from '../../src/ids.ts';
 import type { Ring } from '../../src/ring/ring.ts';
 import { decodeRing } from '../../src/ring/ring-codec.ts';
 import { flawOfSuccession } from '../../src/ring/succession.ts';
@@ -13,11 +13,10 @@ import { Findings, type Flaw } from './flaw.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 
-/** A ring and when it was first on some disk, virtual milliseconds. */
+/** A ring, and the same as it is kept. */
 interface Decided {
   readonly ring: Ring;
   readonly text: string;
-  readonly atMs: number;
 }
 
 /** What a disk says of its node. */
@@ -61,6 +60,9 @@ export class RingWatch {
   /** Members that an operator sent away. */
   readonly #sentAway = new Set<NodeId>();
   readonly #recoveries = new Map<Partition, number[]>();
+  /** By partition: old replicas without which the survivors went on. */
+  readonly #givenUp = new Map<Partition, Set<NodeId>>();
+  readonly #listeners: ((ring: Ring, before: Ring | undefined) => void)[] = [];
   #newest: Decided | undefined;
 
   constructor(scheduler: Pick<Scheduler, 'nowMs'>) {
@@ -72,6 +74,11 @@ export class RingWatch {
     cluster.forEachNode(({ name, disk }) =>
       disk.whenDurable((change) => this.durable(name, change)),
     );
+  }
+
+  /** Tells of each ring when it is first on some disk, and of the one before it. */
+  whenDecided(listener: (ring: Ring, before: Ring | undefined) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** The disk of `name` was replaced by an empty one. */
@@ -149,6 +156,14 @@ export class RingWatch {
     return this.#recoveries.get(partition) ?? [];
   }
 
+  /** Whether survivors went on without this replica of the key. */
+  isGivenUp(name: string, key: Key | undefined): boolean {
+    const id = this.idOf(name);
+    const partition = key === undefined ? undefined : this.newest?.partitionOf(key);
+    if (id === undefined || partition === undefined) return false;
+    return this.#givenUp.get(partition)?.has(id) === true;
+  }
+
   get flaws(): readonly Flaw[] {
     return this.#findings.flaws;
   }
@@ -188,19 +203,27 @@ export class RingWatch {
   }
 
   #firstSeen(name: string, ring: Ring, text: string): void {
-    const decided = { ring, text, atMs: this.#scheduler.nowMs };
+    const decided = { ring, text };
     const before = this.#decided.get(nameOf(ring, ring.epoch - 1))?.ring;
     this.#decided.set(nameOf(ring, ring.epoch), decided);
     if (ring.epoch > (this.newest?.epoch ?? 0)) this.#newest = decided;
     for (const { id, leaving } of ring.members) if (leaving === 'asked') this.#sentAway.add(id);
-    for (const partition of ring.recovering) {
-      if (before?.recovering.includes(partition)) continue;
-      this.#recoveries.set(partition, [...this.recoveriesOf(partition), decided.atMs]);
-    }
+    for (const partition of ring.recovering) this.#recovers(partition, ring, before);
     if (!this.#isDecided(ring, before, text))
       this.#findings.add(`${name} holds a ring of epoch ${ring.epoch} that was not decided`);
     const flaw = flawOfStep(before, ring) ?? flawAtRest(ring);
     if (flaw !== undefined) this.#findings.add(`epoch ${ring.epoch} has ${flaw}`);
+    for (const listener of this.#listeners) listener(ring, before);
+  }
+
+  #recovers(partition: Partition, ring: Ring, before: Ring | undefined): void {
+    const now = ring.assignment[partition] ?? [];
+    const gone = before?.assignment[partition]?.filter((id) => !now.includes(id)) ?? [];
+    if (gone.length === 0) return;
+    const { nowMs } = this.#scheduler;
+    this.#recoveries.set(partition, [...this.recoveriesOf(partition), nowMs]);
+    const all = this.#givenUp.get(partition) ?? [];
+    this.#givenUp.set(partition, new Set([...all, ...gone]));
   }
 
   /** Whether enough voters of the ring before accepted it under one ballot: all founders for the first. */

@@ -47,7 +47,7 @@ interface Endpoint {
 /** A request, how long its answer was still of use when it arrived, and whether it was done. */
 export interface ServedExchange {
   readonly by: string;
-  readonly type: RequestType;
+  readonly request: Request;
   readonly remainingMs: number;
   readonly done: boolean;
 }
@@ -80,6 +80,8 @@ export class SimulatedNetwork {
   heldBack = 0;
   /** Called with each request that a node served: here the judges look on. */
   onServed: (served: ServedExchange) => void = () => undefined;
+  /** Called with each request that a node sends. */
+  onSent: (from: string, request: Request) => void = () => undefined;
 
   constructor(options: {
     readonly scheduler: Scheduler;
@@ -194,6 +196,7 @@ export class SimulatedNetwork {
     request: RequestOf<RequestType>,
     options: CallOptions,
   ): Promise<Result> {
+    this.onSent(own.name, request);
     return new Promise((resolve) => {
       let over = false;
       const end = (result: Result): void => {
@@ -298,6 +301,6 @@ async function serve(
     context: RequestContext,
   ) => Promise<Outcome<never>>;
   const outcome = await handler(request, context).catch(() => FAILED);
-  onServed({ by: peer.name, type: request.type, remainingMs, done: outcome.ok });
+  onServed({ by: peer.name, request, remainingMs, done: outcome.ok });
   return encodeReply(id, request.type, outcome);
 }

@@ -4,8 +4,12 @@
  */
 import type { Key } from '../../src/ids.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
+import type { Ring } from '../../src/ring/ring.ts';
+import type { Request } from '../../src/rpc/messages.ts';
 import { placeOf } from '../../src/storage/keys.ts';
 import type { Change } from '../../src/storage/store.ts';
+import { openSealed } from '../../src/version/record-codec.ts';
+import type { Version } from '../../src/version/version.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { tooFewSucceeded, unserved } from './availability.ts';
 import { Bounds, type Size } from './bounds.ts';
@@ -50,6 +54,8 @@ export class Verdict {
    */
   readonly #open = new Map<Operation, number>();
   #begun = 0;
+  /** By key: the newest version acknowledged when the present transition began. */
+  #acknowledgedBefore: ReadonlyMap<string, Version> = new Map();
 
   /** Looks on from now on. */
   constructor(options: {
@@ -72,6 +78,7 @@ export class Verdict {
     this.#lossy = network.settings.loss > 0;
     this.#acknowledgements = new Acknowledgements(this.#disks, options.level);
     this.#placement = new Placement((name) => this.#rings.ringsOf(name));
+    this.#rings.whenDecided((ring, before) => this.#decided(ring, before));
     cluster.forEachNode(({ name, disk }) =>
       disk.whenDurable((change, before) => this.#durable(name, change, before)),
     );
@@ -130,7 +137,7 @@ export class Verdict {
     if (change.type === 'put') this.#placement.stored(name, id, partition, key);
     else if (held !== undefined && !isReplica) {
       const removed = { partition, key, version: held.version };
-      this.#placement.removed(name, removed, this.#disks.holders(key, held.version));
+      this.#placement.removed({ name, id }, removed, this.#disks.holders(key, held.version));
     }
   }
 
@@ -144,15 +151,30 @@ export class Verdict {
     }
   }
 
+  /** At the end of a transition every replica has what was acknowledged before it began, or was folded. */
+  #decided(ring: Ring, before: Ring | undefined): void {
+    if (ring.next !== undefined) this.#acknowledgedBefore = this.#acknowledgements.newest;
+    else if (before?.next !== undefined && this.#level !== 'one') {
+      for (const [key, version] of this.#acknowledgedBefore) {
+        if (this.#recoveriesOf(key as Key).length > 0) continue; // it may be lost until somebody returns
+        this.#placement.settled(before, key, version, this.#disks.holders(key, version));
+      }
+    }
+  }
+
   /** When rings were decided that went on with what survived of the key's replicas. */
   #recoveriesOf(key: Key): readonly number[] {
     const partition = this.#rings.newest?.partitionOf(key);
     return partition === undefined ? [] : this.#rings.recoveriesOf(partition);
   }
 
-  #served({ by, type, remainingMs, done }: ServedExchange): void {
-    if (done && remainingMs <= 0 && type.startsWith('replica.'))
+  #served({ by, request, remainingMs, done }: ServedExchange): void {
+    const { type } = request;
+    if (!done || !type.startsWith('replica.')) return;
+    if (remainingMs <= 0)
       this.#deadlines.add(`${by} served a ${type} for which nobody waited any more`);
+    const isForQuorum = 'level' in request && request.level === 'quorum';
+    if (isForQuorum && this.#rings.isGivenUp(by, keyIn(request))) this.#placement.served(by, type);
   }
 
   #afterEvent(): void {
@@ -208,6 +230,13 @@ export class Verdict {
     }
     return kept;
   }
+}
+
+function keyIn(request: Request): Key | undefined {
+  if ('key' in request) return request.key;
+  return 'record' in request && request.record !== undefined
+    ? openSealed(request.record)?.key
+    : undefined;
 }
 
 function newestOf(
