@@ -38,6 +38,9 @@ describe.skipIf(missing !== undefined)(`five nodes in containers${missing ?? ''}
   });
 });
 
+/** On a slow machine the lost node would be replaced before it is back, and start again as another one. */
+const ENV = { ...process.env, QUORATE_REPLACE_AFTER: '1h' };
+
 async function read(port: number): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/kv/hello`)).text();
 }
@@ -56,7 +59,11 @@ function docker(...args: readonly string[]): string {
 }
 
 function run(command: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: ROOT,
+    env: ENV,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stdout}${stderr}`);
   return stdout + stderr;
 }

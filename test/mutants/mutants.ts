@@ -259,18 +259,6 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'while the ring is joint, a quorum of the old replicas alone decides',
   },
   {
-    name: 'one-set-agrees',
-    file: 'src/quorum/read-quorum.js',
-    original: `return holders.verdict === 'met';`,
-    replacement: `return this.#sets.some((set) => {
-            const one = new AnswerCount([set], 'quorum');
-            for (const node of this.holders)
-                one.count(node, 'yes');
-            return one.verdict === 'met';
-        });`,
-    wrong: 'a read is not written back when a quorum of one of the two sets agrees',
-  },
-  {
     name: 'one-source-is-enough',
     file: 'src/stabilizer/partition-pull.js',
     original: 'const needed = pullsNeeded(this.#ring, this.partition);',
@@ -280,7 +268,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'kept-replicas-do-not-pull',
     file: 'src/ring/pulls.js',
-    original: 'ring.next?.[partition]?.includes(node) === true;',
+    original: 'ring.next?.[partition]?.includes(node) === true && inTransition(ring, partition);',
     replacement: `ring.next?.[partition]?.includes(node) === true &&
         !ring.assignment[partition].includes(node);`,
     wrong: 'only replicas that are new pull',
@@ -297,16 +285,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'transition-ends-early',
     file: 'src/stabilizer/transition-end.js',
-    original: 'if (answer.reply.pulled < answer.reply.toPull)',
-    replacement: 'if (answer.reply.pulled < 0)',
+    original: 'if (!allPulled(transition))',
+    replacement: 'if (transition.toPull < 0)',
     wrong: 'a transition ends before the new replicas have pulled',
-  },
-  {
-    name: 'sources-do-not-wait',
-    file: 'src/stabilizer/transfer-source.js',
-    original: 'if (!(await this.#olderEpochsAreOver(epoch, context)))',
-    replacement: 'if (context.deadlineMs < 0)',
-    wrong: 'a source is read while writes of an older epoch are still under way there',
   },
   {
     name: 'surplus-removed-early',
@@ -364,21 +345,6 @@ export const MUTANTS: readonly Mutant[] = [
     original: 'quorum: allOf(nodes),',
     replacement: 'quorum: (accepted) => 2 * accepted.size > nodes.length,',
     wrong: 'a majority of the founders forms the cluster',
-  },
-  {
-    name: 'cut-off-and-serving',
-    file: 'src/membership/quorum-lease.js',
-    original: 'return 2 * fresh.length > voters.length;',
-    replacement: 'return fresh.length > 0;',
-    wrong: 'replicas that lost touch with the other members go on answering',
-  },
-  {
-    name: 'survivors-at-once',
-    file: 'src/membership/consent.js',
-    original: 'waitedMs > SURVIVORS_WAIT_GRACES * graceMs;',
-    replacement: 'waitedMs > 0 && graceMs > 0;',
-    wrong:
-      'members agree to go on with the survivors though they answered the missing a moment ago',
   },
   {
     name: 'chance-from-outside',

@@ -254,6 +254,93 @@ export const FAILURE_MODES: readonly FailureMode[] = [
     mutants: ['silent-rewrite'],
   },
   {
+    number: '20',
+    words: 'two changes of the ring at once take the same partitions',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'a member that leaves while another one joins (failure mode 20)',
+      ],
+      ['simulation/ring-changes.test.ts', 'two nodes that join at once'],
+      SEEDS,
+    ],
+    faults: ['join', 'leave', 'death', 'factor'],
+    judges: ['rings'],
+    mutants: ['no-second-pull-after-a-fold'],
+  },
+  {
+    number: '21',
+    words: 'a new replica takes its data from a single old one, which lacks some',
+    tests: [
+      ['simulation/transfers.test.ts', 'two of the old replicas are enough, and one is not'],
+      ['stabilizer/partition-pull.test.ts', 'needs n-q+1 of the old replicas'],
+    ],
+    judges: ['placement', 'register'],
+    mutants: ['one-source-is-enough', 'kept-replicas-do-not-pull'],
+  },
+  {
+    number: '22',
+    words:
+      'a coordinator with an old ring has its writes acknowledged by those that are replicas no more',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'a coordinator that slept over three changes of the ring acknowledges nothing to those that were replicas (failure modes 22, 23)',
+      ],
+    ],
+    judges: ['acknowledged-kept'],
+    mutants: ['older-epochs-served'],
+  },
+  {
+    number: '23',
+    words: 'a message of an old epoch arrives late and is obeyed',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'a coordinator that slept over three changes of the ring acknowledges nothing to those that were replicas (failure modes 22, 23)',
+      ],
+      ['simulation/epochs.test.ts', 'is taken by the replicas before they serve its coordinator'],
+    ],
+    faults: ['reordering', 'delay'],
+    mutants: ['older-epochs-served'],
+  },
+  {
+    number: '24',
+    words: 'a transfer of an old epoch goes on and brings deleted data back',
+    tests: [
+      [
+        'stabilizer/partition-pull.test.ts',
+        'dies with its epoch, and takes the ring of a source that refused its own',
+      ],
+    ],
+  },
+  {
+    number: '25',
+    words: 'what was written a moment ago is lost when its partition moves',
+    tests: [
+      [
+        'simulation/transfers.test.ts',
+        'writes go on, and none that was acknowledged is missing in the end',
+      ],
+      SEEDS,
+    ],
+    faults: ['join', 'leave'],
+    judges: ['placement', 'acknowledged-kept', 'register'],
+    mutants: ['transition-ends-early', 'new-set-alone', 'old-set-alone'],
+  },
+  {
+    number: '26',
+    words: 'two rings of one epoch are in force',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'two operators that ask at once: exactly one wins (failure mode 26)',
+      ],
+    ],
+    judges: ['rings'],
+    mutants: ['minority-decides', 'accepted-ring-used', 'founders-by-majority'],
+  },
+  {
     number: '27',
     words: 'a node that only paused is believed dead',
     tests: [
@@ -297,6 +384,81 @@ export const FAILURE_MODES: readonly FailureMode[] = [
       ['simulation/failure-detection.test.ts', 'when each node has lost another one'],
     ],
     faults: ['partial_split'],
+  },
+  {
+    number: '31',
+    words: 'a node that is away for a moment sets off copying',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'for less than the grace period moves nothing (failure mode 31)',
+      ],
+    ],
+  },
+  {
+    number: '32',
+    words: 'a switch fails, many nodes are gone, and everything is copied everywhere',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'three of seven at once: nothing is moved, and an alarm raised, until one is back (failure mode 32)',
+      ],
+      [
+        'simulation/ring-changes.test.ts',
+        'two of five at once: what all replicas had is all there (failure mode 32)',
+      ],
+    ],
+    faults: ['death'],
+  },
+  {
+    number: '33',
+    words: 'the smaller side of a split moves data, or both sides acknowledge',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        '2|3: two keep their epoch, move and acknowledge nothing; three go on (failure mode 33)',
+      ],
+      SEEDS,
+    ],
+    faults: ['long_split'],
+    judges: ['rings', 'placement'],
+    mutants: ['minority-decides'],
+  },
+  {
+    number: '34',
+    words: 'a node that was replaced comes back and serves what it had',
+    tests: [
+      ['simulation/return.test.ts', 'never serves what it set aside'],
+      [
+        'simulation/ring-changes.test.ts',
+        'comes back as another one, and what was deleted meanwhile stays deleted (failure modes 34, 35)',
+      ],
+    ],
+    faults: ['death', 'remove'],
+    judges: ['placement'],
+    mutants: ['returned-data-given-up'],
+  },
+  {
+    number: '35',
+    words: 'a node that was away for very long brings deleted data back',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'comes back as another one, and what was deleted meanwhile stays deleted (failure modes 34, 35)',
+      ],
+    ],
+    faults: ['death'],
+    judges: ['acknowledged-kept'],
+  },
+  {
+    number: '40',
+    words: 'a member leaves though the others are fewer than the copies',
+    tests: [
+      [
+        'simulation/ring-changes.test.ts',
+        'a member may not leave when fewer would stay than there are copies (failure mode 40)',
+      ],
+    ],
   },
   {
     number: '42',

@@ -22,7 +22,7 @@ describe('a member that dies', () => {
     expectRightRings(story);
   });
 
-  test('for a shorter time moves nothing (failure mode 31)', async () => {
+  test('for less than the grace period moves nothing (failure mode 31)', async () => {
     const story = await filled();
     story.cluster.crash(story.node(5));
     await story.pass(GRACE_MS);
@@ -273,10 +273,18 @@ test('a coordinator that slept over three changes of the ring acknowledges nothi
   const content = { type: 'value', value: Buffer.from('late'), contentType: 'text/plain' } as const;
   const described = { ...content, metadata: new Map() };
   const options = { consistency: 'quorum', timeoutMs: 1_000 } as const;
-  const late = keys.map((key) => story.at(4).operations.put(key as Key, described, options));
+  const acknowledged: string[] = [];
+  for (const key of keys) {
+    story
+      .at(4)
+      .operations.put(key as Key, described, options)
+      .then(() => acknowledged.push(key))
+      .catch(() => undefined);
+  }
   sleeper.life.resume();
-  for (const outcome of await story.run(Promise.allSettled(late)))
-    expect(outcome.status).toBe('rejected');
+  // It may start again as another node before it has answered: then nobody hears of them any more.
+  await story.pass(3_000);
+  expect(acknowledged).toEqual([]);
   for (const key of keys) expect(await story.get(1, key)).toBe(`newer ${key}`);
   await story.settled(1, 2, 3, 4, 5);
   for (const key of keys) expect(await story.get(4, key)).toBe(`newer ${key}`);

@@ -22,9 +22,10 @@ export async function convergence(options: {
 }): Promise<string[]> {
   const { cluster, scheduler, rings, keys } = options;
   const flaws: string[] = [];
-  const readers = cluster.running.filter(({ name }) => rings.isMember(name));
   for (let read = 0; read < READS; read++) {
     for (const key of keys) {
+      // Anew each time: one that was asked to leave may be done with it only now.
+      const readers = cluster.running.filter(({ name }) => rings.isMember(name));
       const reader = readers[read % readers.length];
       const flaw = reader && (await readThrough(reader.node.operations, key, scheduler));
       if (flaw !== undefined && read === READS - 1)
