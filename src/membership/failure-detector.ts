@@ -274,7 +274,7 @@ export class FailureDetector {
   ): ReturnType<SwimHandlers['swim.ping']> {
     if (!this.#options.bounds.follows(from, { life, startMs: startBoundMs, boundMs }))
       return ROLLED_BACK;
-    if (this.#options.silentTo().includes(from)) return SILENCE;
+    if (this.#keepsSilentTo(from)) return SILENCE;
     const { clock, hybridMs } = this.#options;
     this.#hear(gossip);
     // The answer does not wait for it: whether a process is there should not depend on its disk.
@@ -289,7 +289,7 @@ export class FailureDetector {
     { target, gossip }: { readonly target: NodeId; readonly gossip: readonly NewsLine[] },
     { from, deadlineMs }: { readonly from: NodeId; readonly deadlineMs: number },
   ): ReturnType<SwimHandlers['swim.ping-req']> {
-    if (this.#options.silentTo().includes(from) || !this.#others().includes(target)) return SILENCE;
+    if (this.#keepsSilentTo(from) || !this.#others().includes(target)) return SILENCE;
     this.#hear(gossip);
     const outcome = await this.#ping(target, (deadlineMs - this.#nowMs) * HELPER_SHARE);
     return { ok: true, reply: { outcome, gossip: this.#gossipFor(from) } };
@@ -299,9 +299,18 @@ export class FailureDetector {
     { members }: { readonly members: readonly NewsLine[] },
     from: NodeId,
   ): ReturnType<SwimHandlers['swim.sync']> {
-    if (this.#options.silentTo().includes(from)) return SILENCE;
+    if (this.#keepsSilentTo(from)) return SILENCE;
     this.#hear(members);
     return { ok: true, reply: { members: linesOf(this.#swim.table) } };
+  }
+
+  /**
+   * Besides those without whom the others go on: a node that is no member any more is silent to all. Should
+   * a ring name it again all the same, it is found dead and replaced (simulator seed 5048).
+   */
+  #keepsSilentTo(from: NodeId): boolean {
+    const { rings, silentTo } = this.#options;
+    return rings.departure !== undefined || silentTo().includes(from);
   }
 
   #hear(lines: readonly NewsLine[]): void {

@@ -31,6 +31,8 @@ const CALL_TIMEOUT_MS = 2_000;
 const ALONE_WAITS_MS = 2_000;
 /** Nodes remembered that asked who this one is. */
 const MAX_ASKERS = 16;
+/** Nodes asked in one attempt to be taken in. */
+const MAX_ASKED = 64;
 /** Founders other than the first leave it this long to propose, so that they seldom collide. */
 const LATER_PROPOSER_WAITS_MS = 2_000;
 
@@ -91,7 +93,7 @@ export class Founding {
       partitionCount: terms.partitionCount,
       graceMs: terms.graceMs,
       lastSurvivor: terms.lastSurvivor,
-      epoch: rings.ring?.epoch ?? 0,
+      epoch: rings.ring?.epoch ?? rings.goneOn?.epoch ?? 0,
     };
   }
 
@@ -158,11 +160,24 @@ export class Founding {
     return false;
   }
 
-  /** One of those listed belongs to a cluster: they are asked until one of them takes this node in. */
+  /**
+   * One of those listed belongs to a cluster: they are asked until one of them takes this node in. Those
+   * that have left say who is a member now.
+   */
   async #join(members: readonly NodeId[]): Promise<void> {
-    for (const member of members) {
+    const { rings } = this.#options;
+    const toAsk = new Set(members);
+    for (const member of toAsk) {
+      // An answer may take so long that this node was taken in meanwhile, and has left again: whoever is
+      // asked then would take it in once more (simulator seed 5048).
+      if (rings.ring !== undefined || rings.departure !== undefined) return;
       const joined = await this.#joining.ask(member);
       if (joined.state === 'member') return;
+      if (joined.state === 'elsewhere') {
+        // A set goes on with what is added while it is walked through.
+        for (const other of joined.members) if (toAsk.size < MAX_ASKED) toAsk.add(other);
+        continue;
+      }
       this.#waitingFor = joined.why;
       if (joined.state === 'never') this.#options.onRefused(joined.why);
     }

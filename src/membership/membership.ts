@@ -136,7 +136,11 @@ export class Membership {
     });
     this.handlers = {
       ...this.detector.handlers,
-      'membership.ring': async () => ({ ok: true, reply: { ring: rings.encoded } }),
+      'membership.ring': async () => ({
+        ok: true,
+        // Whoever was away while the members that it knew left asks them where the cluster went.
+        reply: { ring: rings.encoded ?? rings.goneOn?.encoded },
+      }),
       'membership.introduce': async (_request, { from }) => {
         this.#founding.noteAsker(from);
         return { ok: true, reply: this.#founding.introduction };

@@ -1,5 +1,5 @@
 import { StartupError } from '../errors.ts';
-import type { NodeId } from '../ids.ts';
+import type { Epoch, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
@@ -27,6 +27,12 @@ interface RingHolderOptions {
   readonly onDeparture: (ring: Ring) => void;
 }
 
+/** A ring that was decided and does not name this node. */
+interface GoneOn {
+  readonly epoch: Epoch;
+  readonly encoded: Uint8Array;
+}
+
 /**
  * Holds the decided ring: on disk before it is used, and never an older one after a newer. When the
  * cluster goes on without this node, it holds none from that moment on, so that nothing is served.
@@ -37,6 +43,7 @@ export class RingHolder {
   #encoded: Uint8Array | undefined;
   #former: FormerCluster | undefined;
   #departure: Departure | undefined;
+  #goneOn: GoneOn | undefined;
   #adopting: Promise<void> = Promise.resolve();
 
   private constructor(options: RingHolderOptions) {
@@ -71,6 +78,11 @@ export class RingHolder {
   /** The same, as bytes. */
   get encoded(): Uint8Array | undefined {
     return this.#encoded;
+  }
+
+  /** The ring that goes on without this node, since it left in this life: others may still look for it here. */
+  get goneOn(): GoneOn | undefined {
+    return this.#goneOn;
   }
 
   /** The cluster in which this node was a member before, while it is none. It must not form another one. */
@@ -160,6 +172,7 @@ export class RingHolder {
     }
     this.#encoded = undefined;
     this.#former = former;
+    this.#goneOn = { epoch: ring.epoch, encoded: encodeRing(ring) };
     this.#options.onDeparture(ring);
     if (departure === 'left') {
       log.info('this node has left its cluster, and serves nothing until it is started again');

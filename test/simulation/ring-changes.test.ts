@@ -183,6 +183,43 @@ describe('changes that meet', () => {
     expectRightRings(story);
   });
 
+  test('one that was taken in and left again while it waited for an answer asks nobody else', async () => {
+    const story = await filled();
+    // The member that it asks takes it in, and its answer never comes; the ring comes later, from others.
+    let asked = false;
+    story.network.onSent = (_, { type }) => {
+      asked ||= type === 'membership.join';
+    };
+    story.join();
+    await story.until(() => asked);
+    for (const number of [1, 2, 3, 4, 5]) story.network.cut(`node${number}`, 'node6');
+    await story.pass(500);
+    story.network.mend();
+    await story.settled(1, 2, 3, 4, 5, 6);
+    await story.run(story.at(1).operator.changeMember('leave', 'node6'));
+    const { epoch } = await story.settled(1, 2, 3, 4, 5);
+    await story.pass(15_000); // longer than anybody waits for the answer
+    expect(story.rings.newest?.epoch).toBe(epoch);
+    expectRightRings(story);
+  });
+
+  test('who knows only members that have left since hears from them where the cluster went', async () => {
+    const story = await filled();
+    story.cluster.crash(story.node(5));
+    await story.settled(1, 2, 3, 4);
+    for (const number of [6, 7, 8]) expect(story.join()).toBe(number);
+    await story.settled(1, 2, 3, 4, 6, 7, 8);
+    for (const leaver of [1, 2, 3, 4])
+      await story.run(story.at(6).operator.changeMember('leave', `node${leaver}`));
+    await story.settled(6, 7, 8);
+    story.cluster.start(story.node(5));
+    await story.settled(5, 6, 7, 8);
+    expect(story.join()).toBe(9);
+    await story.settled(5, 6, 7, 8, 9);
+    for (const key of KEYS) expect(await story.get(9, key)).toBe(`of ${key}`);
+    expectRightRings(story);
+  });
+
   test('a node that dies while it joins is given up', async () => {
     const story = await filled();
     const newcomer = story.join();
