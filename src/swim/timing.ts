@@ -31,9 +31,10 @@ export interface SwimTiming {
  *
  * - Killed. Somebody probes it within a lap (1 s), is refused, as those are whom it asks to help, and
  *   suspects it for half a second; the others find the same, or hear it. Dead everywhere in 2 s.
- * - Silent. It is probed within a lap; ping and helpers take 1 s; the suspicion 3.8 to 5 s; the news up to
- *   a second. Dead after 4.8 to 7.5 s. With two members there are no helpers: 4.3 to 5.5 s.
- * - Paused for 3 s. No suspicion ends before 4.3 s; it has over a second to hear of it and to refute.
+ * - Silent. It is probed within a lap; ping and helpers take 1 s; the suspicion 4 to 5 s; the news up to
+ *   a second. Dead after 5 to 7.5 s. With two members there are no helpers: 4.5 to 6.5 s. Even where a
+ *   busy machine kept it from answering a ping sent before, a suspicion alone lasts 4 s.
+ * - Paused for 3 s. No suspicion ends before 4 s; it has over a second to hear of it and to refute.
  *
  * In large rings the first probe takes longer: with four probes a second by each node, one of e^4 silent
  * members is probed by nobody in the first second (SWIM, section 3.1).
@@ -43,7 +44,7 @@ export const SWIM_TIMING: SwimTiming = {
   leastPauseMs: 250,
   pingMs: 500,
   helpers: 3,
-  suspicionMs: { least: 3_800, most: 5_000 },
+  suspicionMs: { least: 4_000, most: 5_000 },
   confirmations: 3,
   refusedMs: 500,
   exchangeMs: 10_000,
