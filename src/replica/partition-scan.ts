@@ -17,8 +17,12 @@ import type { KeyCounts } from './key-counts.ts';
 const MAX_PAGE = 32;
 const FIRST_PAGE = 8;
 const LARGE_PAGE_BYTES = 512 * 1024;
-/** How long a walk goes on before others have their turn, milliseconds. */
-const SLICE_MS = 4;
+/**
+ * How long walks, all together, go on before other work has its turn, and how long that turn is,
+ * milliseconds: a request waits for one slice at the most, and a third of a core is enough for transfers.
+ */
+const SLICE_MS = 2;
+const REST_MS = 4;
 
 /** What lies in one place of a partition. */
 export type Scanned =
@@ -38,6 +42,9 @@ export class PartitionScan {
   readonly #places: RecordPlaces;
   readonly #counts: KeyCounts;
   readonly #clock: Clock;
+  #sliceEndsMs = 0;
+  /** Until the next slice begins. */
+  #rest: Promise<void> | undefined;
 
   constructor(options: {
     readonly store: Store;
@@ -55,8 +62,8 @@ export class PartitionScan {
   async *walk(partition: Partition, after?: Key): AsyncGenerator<readonly Scanned[], void> {
     let last = after;
     let limit = FIRST_PAGE;
-    let sliceEndsMs = this.#clock.monotonicMs() + SLICE_MS;
     for (;;) {
+      await this.#turn();
       const entries = await this.#store.scan(this.#places.of(partition, last), limit);
       const page: Scanned[] = [];
       let bytes = 0;
@@ -73,10 +80,6 @@ export class PartitionScan {
       if (page.length > 0) yield page;
       if (entries.length < limit) return;
       limit = bytes > LARGE_PAGE_BYTES ? Math.max(1, limit >> 1) : Math.min(MAX_PAGE, limit * 2);
-      if (this.#clock.monotonicMs() >= sliceEndsMs) {
-        await this.#letOthersGo();
-        sliceEndsMs = this.#clock.monotonicMs() + SLICE_MS;
-      }
     }
   }
 
@@ -100,9 +103,22 @@ export class PartitionScan {
     return { digests, damaged, whole: found + this.#counts.removed(partition) >= expected };
   }
 
-  #letOthersGo(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.schedule(0, resolve);
+  /** Resolves when a walk may go on: at once while the slice lasts. */
+  async #turn(): Promise<void> {
+    while (this.#rest !== undefined) await this.#rest;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs < this.#sliceEndsMs) return;
+    if (nowMs > this.#sliceEndsMs + REST_MS) {
+      this.#sliceEndsMs = nowMs + SLICE_MS; // nobody walked for a while
+      return;
+    }
+    this.#rest = new Promise((resolve) => {
+      this.#clock.schedule(REST_MS, () => {
+        this.#rest = undefined;
+        this.#sliceEndsMs = this.#clock.monotonicMs() + SLICE_MS;
+        resolve();
+      });
     });
+    await this.#rest;
   }
 }

@@ -86,8 +86,10 @@ export class PartitionPull {
     onFailed: (source: NodeId) => void,
   ): Promise<boolean> {
     const { self, membership } = this.#ports;
-    if (this.#old.includes(self)) await this.#lookAtOwn();
+    const isOld = this.#old.includes(self);
     for (const source of this.#old) {
+      // A comparison walks through the own copy anyway; it is looked at alone where only it is missing.
+      if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
       if (this.#isEnough) return true;
       if (!this.#isCurrent) return false;
       if (source === self || this.#merged.has(source)) continue;
@@ -99,8 +101,12 @@ export class PartitionPull {
   }
 
   get #isEnough(): boolean {
-    const needed = pullsNeeded(this.#ring, this.partition);
-    return this.#isCurrent && this.#merged.size + (this.#ownCounts ? 1 : 0) >= needed;
+    return this.#isCurrent && this.#needs <= (this.#ownCounts ? 1 : 0);
+  }
+
+  /** Sources that are missing still; this node may be one of them. */
+  get #needs(): number {
+    return pullsNeeded(this.#ring, this.partition) - this.#merged.size;
   }
 
   /** A session dies with its epoch: under another ring all is compared again. */

@@ -1,6 +1,7 @@
 import type { Epoch, NodeId, Partition } from '../ids.ts';
 import { mustPull, partitionsToPull } from '../ring/pulls.ts';
 import type { Ring } from '../ring/ring.ts';
+import { sleep } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import { PartitionPull, type PullPorts } from './partition-pull.ts';
@@ -9,6 +10,11 @@ import { PartitionPull, type PullPorts } from './partition-pull.ts';
 const PULLS_AT_ONCE = 2;
 /** Mean pause between two looks at the ring, or two tries, milliseconds. */
 const LOOK_EVERY_MS = 250;
+/**
+ * After a partition this node pulls nothing for as long as that one took, and at most so long,
+ * milliseconds: clients have half of the time to themselves.
+ */
+const LONGEST_REST_MS = 250;
 /** How long a source that failed is left alone, milliseconds. */
 const REST_MS = 1_000;
 
@@ -85,6 +91,7 @@ export class PartitionTransfer {
 
   /** Tries each partition that is left once. */
   async #turn(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
     const { ring } = this.#ports.membership;
     if (ring === undefined) return;
     const session = this.#sessionOf(ring) ?? this.#begin(ring);
@@ -93,9 +100,13 @@ export class PartitionTransfer {
     const queue = left.values();
     await Promise.all(
       Array.from({ length: PULLS_AT_ONCE }, async () => {
+        let tookMs = 0;
         for (const pull of queue) {
+          await sleep(clock, Math.min(tookMs, LONGEST_REST_MS), signal);
           if (signal.aborted || this.#ports.membership.ring !== ring) return;
+          const startedMs = clock.monotonicMs();
           await this.#try(session, pull);
+          tookMs = clock.monotonicMs() - startedMs;
         }
       }),
     );
