@@ -1,5 +1,6 @@
-import type { Address, ClusterId, NodeId } from '../ids.ts';
+import type { Address, ClusterId, Epoch, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
+import { encodeRing } from '../ring/ring-codec.ts';
 
 /** What a node that is no member any more keeps of the cluster that goes on without it. */
 export interface FormerCluster {
@@ -9,6 +10,11 @@ export interface FormerCluster {
   readonly nodeId: NodeId;
   /** Where members were when it learnt that it is none: the settings may list no other node. */
   readonly contacts: readonly Address[];
+  /**
+   * The ring by which it learnt that. It was decided, and those who voted for it may all have left with it:
+   * then nobody else can tell it to the members that it names (found by the simulator, seed 15642).
+   */
+  readonly goneOn: { readonly epoch: Epoch; readonly base64: string };
 }
 
 /**
@@ -36,6 +42,13 @@ export function goesOnWithout(ring: Ring, held: Ring, self: NodeId): boolean {
 }
 
 export function formerCluster(ring: Ring, nodeId: NodeId): FormerCluster {
-  const { clusterId, clusterName, members } = ring;
-  return { clusterId, clusterName, nodeId, contacts: members.map(({ address }) => address) };
+  const { clusterId, clusterName, members, epoch } = ring;
+  const goneOn = { epoch, base64: Buffer.from(encodeRing(ring)).toString('base64') };
+  return {
+    clusterId,
+    clusterName,
+    nodeId,
+    contacts: members.map(({ address }) => address),
+    goneOn,
+  };
 }

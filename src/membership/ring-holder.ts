@@ -27,7 +27,7 @@ interface RingHolderOptions {
   readonly onDeparture: (ring: Ring) => void;
 }
 
-/** A ring that was decided and does not name this node. */
+/** A decided ring, as it is sent. */
 interface GoneOn {
   readonly epoch: Epoch;
   readonly encoded: Uint8Array;
@@ -43,7 +43,6 @@ export class RingHolder {
   #encoded: Uint8Array | undefined;
   #former: FormerCluster | undefined;
   #departure: Departure | undefined;
-  #goneOn: GoneOn | undefined;
   #adopting: Promise<void> = Promise.resolve();
 
   private constructor(options: RingHolderOptions) {
@@ -80,9 +79,11 @@ export class RingHolder {
     return this.#encoded;
   }
 
-  /** The ring that goes on without this node, since it left in this life: others may still look for it here. */
+  /** While this node is no member any more: the ring that went on without it. Others may look for it here. */
   get goneOn(): GoneOn | undefined {
-    return this.#goneOn;
+    if (this.#ring !== undefined || this.#former === undefined) return undefined;
+    const { epoch, base64 } = this.#former.goneOn;
+    return { epoch, encoded: Buffer.from(base64, 'base64') };
   }
 
   /** The cluster in which this node was a member before, while it is none. It must not form another one. */
@@ -172,7 +173,6 @@ export class RingHolder {
     }
     this.#encoded = undefined;
     this.#former = former;
-    this.#goneOn = { epoch: ring.epoch, encoded: encodeRing(ring) };
     this.#options.onDeparture(ring);
     if (departure === 'left') {
       log.info('this node has left its cluster, and serves nothing until it is started again');

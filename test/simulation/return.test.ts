@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/errors.ts';
 import type { Epoch, Key, Lineage, NodeId } from '../../src/ids.ts';
+import { formerCluster } from '../../src/membership/former-cluster.ts';
 import type { Member } from '../../src/ring/member.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { ownKey } from '../../src/storage/keys.ts';
@@ -41,8 +42,7 @@ describe('a node that was replaced while it was away', () => {
     const { story, gone, before, ring } = await replacedWhileCutOff();
     story.network.mend();
     story.cluster.crash(story.node(gone));
-    const { clusterId, clusterName } = ring;
-    const departed = { clusterId, clusterName, nodeId: before, contacts: [] };
+    const departed = formerCluster(ring, before);
     await story.node(gone).disk.durable.batch([keepOwn('departed', departed)]);
     story.cluster.start(story.node(gone));
     await story.until(() => isAnother(story, gone, before));
