@@ -42,7 +42,7 @@ export class PartitionScan {
   readonly #places: RecordPlaces;
   readonly #counts: KeyCounts;
   readonly #clock: Clock;
-  #sliceEndsMs = 0;
+  #sliceEndsMs = Number.NEGATIVE_INFINITY;
   /** Until the next slice begins. */
   #rest: Promise<void> | undefined;
 
