@@ -12,9 +12,6 @@ export type Contract = 'still' | 'promised' | 'beyond';
 /** Dead, its disk lost for ever, or cut off from most of the others. */
 type Absence = 'dead' | 'lost' | 'cut_off';
 
-/** Members that stay, whatever happens. */
-const FEWEST_LEFT = 2;
-
 export class Absences {
   readonly #contract: Contract;
   readonly #newest: () => Ring | undefined;
@@ -47,9 +44,7 @@ export class Absences {
     const ring = this.#newest();
     if (ring === undefined) return false;
     const away = this.#with(ids);
-    return this.#contract === 'beyond'
-      ? ring.voters.filter(({ id }) => !away.has(id)).length >= FEWEST_LEFT
-      : leavesEnough(ring, away);
+    return this.#contract === 'beyond' ? leavesMajority(ring, away) : leavesEnough(ring, away);
   }
 
   /** Whether their disks may be lost for ever, too: never beyond what was promised. */
@@ -63,10 +58,14 @@ export class Absences {
   }
 }
 
+/** Without a majority nothing would change any more until they are back. */
+function leavesMajority({ voters }: Ring, away: ReadonlySet<NodeId>): boolean {
+  return 2 * voters.filter(({ id }) => !away.has(id)).length > voters.length;
+}
+
 /** Whether a majority of the voters is left, and n-q+1 of every replica set, the wanted ones included. */
 function leavesEnough(ring: Ring, away: ReadonlySet<NodeId>): boolean {
-  const voters = ring.voters.filter(({ id }) => !away.has(id));
-  if (2 * voters.length <= ring.voters.length) return false;
+  if (!leavesMajority(ring, away)) return false;
   return [...ring.assignment, ...(ring.next ?? [])].every((set) => {
     const left = set.filter((id) => !away.has(id)).length;
     return left >= set.length - Math.floor(set.length / 2);

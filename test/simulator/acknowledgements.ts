@@ -1,6 +1,6 @@
 /**
- * What became of acknowledged writes: each is on enough disks at the moment of its answer, and at the
- * end it is there or something newer is. Deleted stays deleted.
+ * What became of acknowledged writes: each is on enough disks at the moment of its answer, as is what a
+ * read returns, and at the end it is there or something newer is. Deleted stays deleted.
  */
 import type { NodeId } from '../../src/ids.ts';
 import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
@@ -40,11 +40,18 @@ export class Acknowledgements {
 
   /**
    * To be called in the very moment in which the operation was answered. `rings`: the replica sets of its
-   * key under each ring that its coordinator held meanwhile; those of one of them have to have it.
+   * key under each ring that its coordinator held meanwhile, and under the one in force now; those of one of
+   * them have to have it.
    */
   ended(operation: Operation, rings: readonly Sets[]): void {
     const { action, key, result } = operation;
-    if (result.is !== 'ok' || action.kind === 'get') return;
+    if (result.is !== 'ok') return;
+    if (action.kind === 'get') {
+      // Nobody who asks later may miss it: a read brings what it returns to a quorum first.
+      if (result.version !== undefined && this.#level !== 'one')
+        this.#require(operation, rings, this.#disks.holders(key, result.version));
+      return;
+    }
     if (action.kind === 'put' && result.version !== undefined) {
       const newest = this.#newest.get(key);
       if (newest === undefined || result.version > newest) this.#newest.set(key, result.version);
@@ -85,18 +92,20 @@ export class Acknowledgements {
   }
 
   #require(operation: Operation, rings: readonly Sets[], holders: ReadonlySet<NodeId>): void {
-    if (rings.some((sets) => this.#isEnough(sets, holders))) return;
+    const { kind } = operation.action;
+    if (rings.some((sets) => this.#isEnough(sets, holders, kind))) return;
     this.#findings.add(
-      `${describe(operation)} was acknowledged with ${holders.size} replicas on disk, not enough of ` +
+      `${describe(operation)} was answered with ${holders.size} replicas that have it on disk, not enough of ` +
         rings.map((sets) => sets.map((set) => set.length).join(' and ')).join(', or '),
     );
   }
 
-  #isEnough(sets: Sets, holders: ReadonlySet<NodeId>): boolean {
+  #isEnough(sets: Sets, holders: ReadonlySet<NodeId>, kind: Operation['action']['kind']): boolean {
     const held = sets.map((set) => set.filter((id) => holders.has(id)).length);
     if (this.#level === 'one') return held.some((count) => count > 0);
     return sets.every(({ length }, index) => {
-      const required = this.#level === 'all' ? length : Math.floor(length / 2) + 1;
+      const majority = Math.floor(length / 2) + 1;
+      const required = this.#level === 'all' && kind !== 'get' ? length : majority;
       return (held[index] ?? 0) >= required;
     });
   }

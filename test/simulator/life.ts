@@ -8,6 +8,8 @@ import type { Scheduler } from './scheduler.ts';
 export class Life {
   #ended = false;
   #paused = false;
+  /** Whether it did something since somebody last took that down. */
+  stirred = false;
   /** Timers that are set. */
   timers = 0;
   readonly #held: (() => void)[] = [];
@@ -25,8 +27,12 @@ export class Life {
   /** Lets the process do something: now, when it goes on after a pause, or never. */
   run(task: () => void): void {
     if (this.#ended) return;
-    if (this.#paused) this.#held.push(task);
-    else task();
+    if (this.#paused) {
+      this.#held.push(task);
+      return;
+    }
+    this.stirred = true;
+    task();
   }
 
   pause(): void {

@@ -11,6 +11,9 @@ import type { Ring } from '../../src/ring/ring.ts';
 import type { Version } from '../../src/version/version.ts';
 import { Findings, type Flaw } from './flaw.ts';
 
+/** Rings that may be decided, in quick succession, while a record is offered and removed. */
+const RINGS_MEANWHILE = 4;
+
 /** The rings that a node held under its present id, oldest first. */
 type RingsOf = (name: string) => readonly Ring[];
 
@@ -85,8 +88,12 @@ export class Placement {
     holders: ReadonlySet<NodeId>,
   ): void {
     const { partition, key, version } = removed;
-    const sets = this.#ringsOf(name).at(-1)?.replicaSets(partition) ?? [];
-    if (sets.length > 0 && sets.every((set) => isQuorum(set, holders))) return;
+    // What it offered under one ring may be gone from its disk when it holds a later one, whose new
+    // replicas have yet to pull (seed 17232).
+    const rings = this.#ringsOf(name).slice(-RINGS_MEANWHILE);
+    const isKept = (ring: Ring): boolean =>
+      ring.replicaSets(partition).every((set) => isQuorum(set, holders));
+    if (rings.some(isKept)) return;
     this.#findings.add(`${name} gave up ${key} at ${version}, which the replicas do not have`);
   }
 

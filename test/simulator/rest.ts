@@ -18,6 +18,7 @@ export async function rest(options: {
   readonly cluster: SimulatedCluster;
   readonly scheduler: Scheduler;
   readonly rings: RingWatch;
+  readonly changes: { readonly underWay: boolean };
   readonly withinMs: number;
 }): Promise<string | undefined> {
   const { scheduler, withinMs } = options;
@@ -32,10 +33,13 @@ export async function rest(options: {
 async function obstacleTo({
   cluster,
   rings,
+  changes,
 }: {
   readonly cluster: SimulatedCluster;
   readonly rings: RingWatch;
+  readonly changes: { readonly underWay: boolean };
 }): Promise<string | undefined> {
+  if (changes.underWay) return 'an operator waits for an answer';
   const { newest } = rings;
   if (newest === undefined) return 'there is no ring';
   if (newest.next !== undefined) return `epoch ${newest.epoch} is joint`;

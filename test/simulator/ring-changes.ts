@@ -7,6 +7,8 @@
 import { ClientError } from '../../src/errors.ts';
 import type { NodeId } from '../../src/ids.ts';
 import type { QuorateNode } from '../../src/node.ts';
+import type { Request } from '../../src/rpc/messages.ts';
+import { StoreFailedError } from '../../src/storage/store.ts';
 import type { Absences, Contract } from './absences.ts';
 import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -28,6 +30,8 @@ const MOST_LOOKS = 250;
 const DETECTION_MS = 6_000;
 /** Grace periods after which survivors may go on without those who are cut off, and a little. */
 const SURVIVORS_GO_ON_GRACES = 4;
+/** How long the question whether survivors may go on is under way, at most, and the ring that comes of it. */
+const MOST_HOLD_UP_MS = 800;
 /** With fewer, every change touches everything. */
 const FEWEST_MEMBERS = 3;
 
@@ -53,6 +57,8 @@ export class RingChanges {
   readonly #factors: readonly number[];
   #newcomers: number;
   #over = false;
+  /** Operators that wait for an answer. */
+  readonly #asking = new Set<symbol>();
 
   constructor(options: {
     readonly cluster: SimulatedCluster;
@@ -97,13 +103,31 @@ export class RingChanges {
   }
 
   start(): void {
-    if (this.active.length > 0) this.#next();
+    if (this.active.length === 0) return;
+    this.#next();
+    // Survivors go on late; a split that is to last so long has to begin early.
+    if (this.#contract !== 'beyond' || !this.active.includes('long_split')) return;
+    const random = this.#timetable.branch();
+    this.#scheduler.after(random.fraction() * MEAN_PAUSE_MS, () => {
+      this.#random = random;
+      const members = this.#members;
+      if (members.length === 0) return;
+      const first = random.pick(members);
+      const others = members.filter((member) => member !== first);
+      this.#splitForLong(others.length === 0 ? [first] : [first, random.pick(others)]);
+    });
+  }
+
+  /** Whether something may change yet that was asked for before `heal`. */
+  get underWay(): boolean {
+    return this.#asking.size > 0;
   }
 
   /** Nothing changes any more, and who was away comes back. */
   heal(): void {
     this.#over = true;
     this.#network.island = new Set();
+    this.#network.holdUp = () => 0;
   }
 
   #next(): void {
@@ -137,7 +161,7 @@ export class RingChanges {
         this.#changeFactor();
         break;
       case 'long_split':
-        this.#splitForLong();
+        this.#splitForLong(this.#members.filter(() => this.#random.chance(0.4)));
         break;
     }
   }
@@ -199,8 +223,9 @@ export class RingChanges {
     }
     const { running } = this.#cluster;
     if (running.length > 0) {
-      const { operator } = this.#random.pick(running).node;
-      operator.changeMember('remove', victim.name).then(() => this.#count('remove'), refused);
+      const through = this.#random.pick(running);
+      const { operator } = through.node;
+      this.#await('remove', through, operator.changeMember('remove', victim.name));
     }
     this.#scheduler.after(LOOK_EVERY_MS, () => this.#removeSoon(victim, id, looks - 1));
   }
@@ -219,10 +244,9 @@ export class RingChanges {
     });
   }
 
-  /** A part of the nodes is cut off for several grace periods. */
-  #splitForLong(): void {
+  /** These members are cut off for several grace periods. */
+  #splitForLong(members: readonly SimulatedNode[]): void {
     if (this.#network.island.size > 0) return;
-    const members = this.#members.filter(() => this.#random.chance(0.4));
     const ids = members.flatMap(({ name }) => this.#rings.idOf(name) ?? []);
     if (ids.length === 0 || !this.#absences.mayGo(ids)) return;
     this.#absences.begin('cut_off', ids);
@@ -239,11 +263,17 @@ export class RingChanges {
     const leastGraces = this.#contract === 'beyond' ? SURVIVORS_GO_ON_GRACES : 1;
     const graces = leastGraces + 2 * this.#random.fraction();
     this.#scheduler.after(DETECTION_MS + graces * this.#graceMs, end);
-    // The worst moment: they are back just when the others agree to go on without them.
+    // The worst moment: they are back just when the others agree to go on without them, while the
+    // question is under way still; and what comes of it reaches them late.
     if (this.#random.chance(0.5)) {
+      const random = this.#random.branch();
       this.#network.onSent = (_, request) => {
-        if (request.type === 'ring.consent' && request.to === 'survivors') end();
+        if (asksForSurvivors(request)) end();
       };
+      this.#network.holdUp = (request) =>
+        asksForSurvivors(request) || request.type === 'ring.decided'
+          ? random.fraction() * MOST_HOLD_UP_MS
+          : 0;
     }
   }
 
@@ -253,7 +283,15 @@ export class RingChanges {
     if (running.length === 0) return;
     const through = this.#random.pick(running);
     this.#tell(kind, `${what} through ${through.name}`);
-    change(through.node.operator).then(() => this.#count(kind), refused);
+    this.#await(kind, through, change(through.node.operator));
+  }
+
+  #await(kind: ChangeKind, { life }: SimulatedNode, change: Promise<unknown>): void {
+    const asking = Symbol(kind);
+    this.#asking.add(asking);
+    const end = (): void => void this.#asking.delete(asking);
+    life.atEnd(end); // nobody answers any more
+    void change.then(() => this.#count(kind), refused).finally(end);
   }
 
   /** Calls `then` when `holds`, if it ever does, and `anyway` after that or when it took too long. */
@@ -287,7 +325,11 @@ export class RingChanges {
   }
 }
 
-/** What an operator is told is no flaw; anything else is. */
+function asksForSurvivors(request: Request): boolean {
+  return request.type === 'ring.consent' && request.to === 'survivors';
+}
+
+/** What an operator is told is no flaw, nor that a node stops whose disk failed; anything else is. */
 function refused(error: unknown): void {
-  if (!(error instanceof ClientError)) throw error;
+  if (!(error instanceof ClientError || error instanceof StoreFailedError)) throw error;
 }

@@ -156,6 +156,11 @@ export class RingWatch {
     return this.#recoveries.get(partition) ?? [];
   }
 
+  /** Whether survivors went on without any replica of anything. */
+  get anyGivenUp(): boolean {
+    return this.#givenUp.size > 0;
+  }
+
   /** Whether survivors went on without this replica of the key. */
   isGivenUp(name: string, key: Key | undefined): boolean {
     const id = this.idOf(name);

@@ -63,9 +63,9 @@ function drawStill(seed: number): RunSettings {
 
 /** Longer, with less going on in the same time; few keys in few partitions, which move all the time. */
 function withChanges(settings: RunSettings, draw: SeededRandom): RunSettings {
-  const contract = draw.chance(0.2) ? 'beyond' : 'promised';
+  const contract = draw.chance(0.3) ? 'beyond' : 'promised';
   const replicationFactor = draw.pick([1, 2, 3, 3, 3, 5]);
-  return {
+  const changing: RunSettings = {
     ...settings,
     contract,
     rots: contract === 'promised' && replicationFactor >= 3 && draw.chance(0.5),
@@ -78,6 +78,14 @@ function withChanges(settings: RunSettings, draw: SeededRandom): RunSettings {
     clients: draw.between(2, 5),
     keys: draw.pick([1, 2, 4]),
     meanPauseMs: draw.pick([50, 100]),
-    workloadMs: 15_000,
+    workloadMs: 12_000,
   };
+  return contract === 'beyond' ? withSurvivors(changing, draw) : changing;
+}
+
+/** Members enough that two may go and a majority stays; of three replicas one survives. It takes its time. */
+function withSurvivors(settings: RunSettings, draw: SeededRandom): RunSettings {
+  const graceMs = draw.between(1_000, 1_500);
+  const cluster = { nodes: 5, replicationFactor: 3, graceMs };
+  return { ...settings, ...cluster, workloadMs: 18_000, meanPauseMs: 100 };
 }

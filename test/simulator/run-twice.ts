@@ -22,11 +22,14 @@ export interface SeedReport {
   readonly cpuMs: number;
 }
 
-/** Runs a seed twice, which has to do the same both times. `trace` takes down the first run. */
+/**
+ * Runs a seed twice, which has to do the same both times; the judges look on the first time, which `trace`
+ * takes down.
+ */
 export async function runTwice({ seed, omissions }: Task, trace: Trace): Promise<SeedReport> {
   const before = process.cpuUsage();
   const first = await runSeed(seed, { omissions, trace });
-  const second = await runSeed(seed, { omissions, trace: new Trace(0) });
+  const second = await runSeed(seed, { omissions, trace: new Trace(0), judged: false });
   const flaws = [...first.flaws];
   if (first.hash !== second.hash)
     flaws.push({ checker: 'determinism', sentence: await firstDifference(seed, omissions) });

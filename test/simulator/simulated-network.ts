@@ -67,6 +67,7 @@ export class SimulatedNetwork {
   readonly #cuts = new Set<string>();
   /** Exchanges under way, by the pair of nodes, for `reset`. */
   readonly #open = new Map<string, Set<() => void>>();
+  #mostEverOpen = 0;
   /** How many times slower than usual messages from and to a node are. */
   readonly #slowness = new Map<string, number>();
   /** How likely messages to a node are lost, where that differs from the others. */
@@ -78,6 +79,8 @@ export class SimulatedNetwork {
   island: ReadonlySet<string> = new Set();
   /** Probability that a message is held back until much later ones have passed it. */
   heldBack = 0;
+  /** How much longer a request takes, milliseconds. */
+  holdUp: (request: Request) => number = () => 0;
   /** Called with each request that a node served: here the judges look on. */
   onServed: (served: ServedExchange) => void = () => undefined;
   /** Called with each request that a node sends. */
@@ -102,9 +105,12 @@ export class SimulatedNetwork {
 
   /** Exchanges under way between the two nodes that have most of them. */
   get mostOpen(): number {
-    let most = 0;
-    for (const open of this.#open.values()) most = Math.max(most, open.size);
-    return most;
+    return Math.max(0, ...[...this.#open.values()].map(({ size }) => size));
+  }
+
+  /** The most that there ever were. */
+  get mostEverOpen(): number {
+    return this.#mostEverOpen;
   }
 
   /** Ends all cuts. */
@@ -224,14 +230,24 @@ export class SimulatedNetwork {
       }
       const ofPair = this.#open.get(pair) ?? new Set();
       this.#open.set(pair, ofPair.add(lose));
+      this.#mostEverOpen = Math.max(this.#mostEverOpen, ofPair.size);
       // The same bytes as on a socket, so that nodes share no object and every message is checked.
       const message = encodeRequest(1, options.timeoutMs, request);
-      this.#send(own.name, peer.name, request.type, () => {
+      const arrive = (): void => {
         if (peer.life.ended) lose();
         else peer.life.run(() => void answer());
-      });
+      };
+      this.#send(own.name, peer.name, request.type, arrive, this.holdUp(request));
+      // Who does not serve yet remembers nothing of what it refused. On a connection a message does not
+      // arrive twice, so a copy is refused as the first one was (seed 7197).
+      let cameEarly = false;
       const answer = async (): Promise<void> => {
-        const reply = await serve(own, peer, message, (served) => this.onServed(served));
+        const { handlers } = peer;
+        cameEarly ||= handlers === undefined;
+        const reply =
+          cameEarly || handlers === undefined
+            ? refuseEarly(message)
+            : await serve(own, peer, handlers, message, (served) => this.onServed(served));
         if (peer.life.ended) return;
         this.#send(peer.name, own.name, `answer to ${request.type}`, () => {
           end(decodeReply(reply, () => request.type)?.outcome ?? FAILED);
@@ -240,7 +256,7 @@ export class SimulatedNetwork {
     });
   }
 
-  #send(from: string, to: string, message: string, arrive: () => void): void {
+  #send(from: string, to: string, message: string, arrive: () => void, holdUpMs = 0): void {
     const what = `${from} > ${to} ${message}`;
     if (this.#random.chance(Math.max(this.settings.loss, this.#deafness.get(to) ?? 0))) {
       this.#count('loss');
@@ -252,7 +268,7 @@ export class SimulatedNetwork {
     for (let time = 0; time < times; time++) {
       const slowness = Math.max(this.#slowness.get(from) ?? 1, this.#slowness.get(to) ?? 1);
       const extraMs = this.#random.chance(this.heldBack) ? this.#random.fraction() * 500 : 0;
-      this.#deliver(what, slowness, extraMs, () => {
+      this.#deliver(what, slowness, extraMs + holdUpMs, () => {
         if (this.#isCut(from, to)) this.#trace.line(this.#scheduler.nowMs, 'cut off');
         else arrive();
       });
@@ -277,17 +293,20 @@ export class SimulatedNetwork {
   }
 }
 
+function refuseEarly(message: Uint8Array): Uint8Array {
+  const { id, request } = decodeRequest(message);
+  return encodeReply(id, request.type, { ok: false, refusal: { reason: 'not_ready' } });
+}
+
 /** The receiver's half of an exchange; what it returns are the bytes of the answer. */
 async function serve(
   own: Endpoint,
   peer: Endpoint,
+  handlers: Handlers,
   message: Uint8Array,
   onServed: (served: ServedExchange) => void,
 ): Promise<Uint8Array> {
   const { id, remainingMs, request } = decodeRequest(message);
-  if (peer.handlers === undefined) {
-    return encodeReply(id, request.type, { ok: false, refusal: { reason: 'not_ready' } });
-  }
   // A handshake shows who calls, and from where.
   const from = own.card.identity.nodeId;
   if (!peer.book.has(from)) peer.book.set(from, own.address);
@@ -296,7 +315,7 @@ async function serve(
     deadlineMs: peer.clock.monotonicMs() + remainingMs,
   };
   // The table pairs each request with its handler; TypeScript cannot follow that through the union.
-  const handler = peer.handlers[request.type] as (
+  const handler = handlers[request.type] as (
     request: Request,
     context: RequestContext,
   ) => Promise<Outcome<never>>;

@@ -1,5 +1,7 @@
 import { hash64 } from '../../src/hash.ts';
 
+const HASHED_AT_ONCE = 16_384;
+
 /**
  * What happened in a run, as lines, and a hash over all of them: two runs of a seed must hash the
  * same. Only the last lines are kept, unless all are wanted.
@@ -8,6 +10,8 @@ export class Trace {
   readonly #kept: string[] = [];
   readonly #keep: number;
   #hash = 0n;
+  /** Lines that are not in the hash yet: to hash each by itself takes longer than to write it. */
+  #unhashed = '';
   #lines = 0;
 
   constructor(keep = 200) {
@@ -16,7 +20,8 @@ export class Trace {
 
   line(nowMs: number, text: string): void {
     const line = `${nowMs.toFixed(3)} ${text}`;
-    this.#hash = hash64(Buffer.from(line), this.#hash);
+    this.#unhashed += `${line}\n`;
+    if (this.#unhashed.length > HASHED_AT_ONCE) this.#hashAll();
     this.#lines += 1;
     if (this.#keep === 0) return;
     this.#kept.push(line);
@@ -25,11 +30,18 @@ export class Trace {
 
   /** 16 hex digits over every line so far. */
   get hash(): string {
+    this.#hashAll();
     return this.#hash.toString(16).padStart(16, '0');
   }
 
   get lines(): number {
     return this.#lines;
+  }
+
+  #hashAll(): void {
+    if (this.#unhashed === '') return;
+    this.#hash = hash64(Buffer.from(this.#unhashed), this.#hash);
+    this.#unhashed = '';
   }
 
   get last(): readonly string[] {

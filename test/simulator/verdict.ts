@@ -23,12 +23,14 @@ import { Placement } from './placement.ts';
 import { registerFlaw } from './register-checker.ts';
 import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { SimulatedCluster } from './simulated-cluster.ts';
+import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
 import type { ServedExchange, SimulatedNetwork } from './simulated-network.ts';
 
 /** What may take the only copy of a write away, so that level `one` promises nothing. */
 const DAMAGING = ['bit_flip', 'swapped_records', 'torn_write', 'wipe'];
 const DISPLACING = ['join', 'leave', 'remove', 'death', 'factor', 'long_split'];
+
+const EXCHANGES = ['the network', 'exchanges with one peer'] as const;
 
 /** How long after the last request everything has drained, virtual milliseconds. */
 const REST_MS = 3_000;
@@ -97,7 +99,9 @@ export class Verdict {
       ? []
       : await unserved(this.#cluster, this.#scheduler);
     await this.#scheduler.run(this.#scheduler.nowMs + REST_MS);
-    this.#sizes((node, name, size) => this.#bounds.atRest(node, name, size));
+    for (const node of this.#cluster.nodes)
+      sizesOf(node, (of, name, size) => this.#bounds.atRest(of, name, size));
+    this.#bounds.atRest(...EXCHANGES, this.#network.mostOpen);
     const convergence = new Findings('convergence');
     for (const sentence of apart) convergence.add(sentence);
 
@@ -174,7 +178,8 @@ export class Verdict {
     if (remainingMs <= 0)
       this.#deadlines.add(`${by} served a ${type} for which nobody waited any more`);
     const isForQuorum = 'level' in request && request.level === 'quorum';
-    if (isForQuorum && this.#rings.isGivenUp(by, keyIn(request))) this.#placement.served(by, type);
+    if (!this.#rings.anyGivenUp || !isForQuorum) return;
+    if (this.#rings.isGivenUp(by, keyIn(request))) this.#placement.served(by, type);
   }
 
   #afterEvent(): void {
@@ -188,14 +193,23 @@ export class Verdict {
     for (const [operation, ringsBefore] of this.#open) {
       if (operation.endMs === undefined) continue;
       this.#open.delete(operation);
-      const rings = this.#rings.ringsOf(operation.coordinator).slice(ringsBefore);
+      const held = this.#rings.ringsOf(operation.coordinator).slice(ringsBefore);
+      const { newest } = this.#rings;
+      // An answer that was long under way: a transition may have ended meanwhile that the coordinator does
+      // not know of, and surplus copies be gone (seed 6008).
+      const rings = newest === undefined ? held : [...held, newest];
       const key = operation.key as Key;
       this.#acknowledgements.ended(
         operation,
         rings.map((ring) => ring.replicaSets(ring.partitionOf(key))),
       );
     }
-    this.#sizes((node, name, size) => this.#bounds.during(node, name, size));
+    for (const node of this.#cluster.nodes) {
+      if (!node.life.stirred) continue; // most nodes have no part in an event
+      node.life.stirred = false;
+      sizesOf(node, (of, name, size) => this.#bounds.during(of, name, size));
+    }
+    this.#bounds.during(...EXCHANGES, this.#network.mostEverOpen);
   }
 
   /** A paused process does not know yet what its disk has taken. */
@@ -203,15 +217,6 @@ export class Verdict {
     const held = this.#rings.ringsOf(coordinator).length;
     const node = this.#cluster.nodes.find(({ name }) => name === coordinator);
     return Math.max(0, held - (node?.life.paused ? 2 : 1));
-  }
-
-  #sizes(take: (node: string, name: Size, size: number) => void): void {
-    for (const { name, node, life } of this.#cluster.nodes) {
-      if (node === undefined || life.ended) continue;
-      node.gauges.read((gauge, size) => take(name, gauge, size));
-      take(name, 'timers', life.timers);
-    }
-    take('the network', 'exchanges with one peer', this.#network.mostOpen);
   }
 
   /** The sound records of each key, over all disks. */
@@ -230,6 +235,15 @@ export class Verdict {
     }
     return kept;
   }
+}
+
+function sizesOf(
+  { name, node, life }: SimulatedNode,
+  take: (node: string, name: Size, size: number) => void,
+): void {
+  if (node === undefined || life.ended) return;
+  node.gauges.read((gauge, size) => take(name, gauge, size));
+  take(name, 'timers', life.timers);
 }
 
 function keyIn(request: Request): Key | undefined {
