@@ -259,6 +259,22 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'while the ring is joint, a quorum of the old replicas alone decides',
   },
   {
+    name: 'settled-by-one-set',
+    file: 'src/quorum/read-quorum.js',
+    original: "const holders = new AnswerCount(this.#sets, 'quorum');",
+    replacement: `const agrees = (set) => {
+            const count = new AnswerCount([set], 'quorum');
+            for (const node of this.holders)
+                count.count(node, 'yes');
+            return count.verdict === 'met';
+        };
+        if (this.#sets.some(agrees))
+            return true;
+        const holders = new AnswerCount(this.#sets, 'quorum');`,
+    wrong:
+      'a read writes nothing back when the old or the new replicas agree, whatever the others hold',
+  },
+  {
     name: 'one-source-is-enough',
     file: 'src/stabilizer/partition-pull.js',
     original: 'const needed = pullsNeeded(this.#ring, this.partition);',
@@ -338,6 +354,20 @@ export const MUTANTS: readonly Mutant[] = [
                 void this.#options.rings.adopt(bytes);
             return { ok: true, reply };`,
     wrong: 'a member acts on a ring that it accepted, before it is decided',
+  },
+  {
+    name: 'survivors-without-probe-rule',
+    file: 'src/membership/consent.js',
+    original: 'return this.#deadForMs(member) > 0 && waitedMs > SURVIVORS_WAIT_GRACES * graceMs;',
+    replacement: 'return waitedMs >= 0;',
+    wrong: 'members agree to go on without others whose probes they have just answered',
+  },
+  {
+    name: 'cut-off-replica-serves',
+    file: 'src/membership/quorum-lease.js',
+    original: 'return 2 * fresh.length > voters.length;',
+    replacement: 'return fresh.length > 0;',
+    wrong: 'a replica that is cut off goes on answering for quorums',
   },
   {
     name: 'founders-by-majority',

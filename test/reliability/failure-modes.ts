@@ -326,7 +326,7 @@ export const FAILURE_MODES: readonly FailureMode[] = [
     ],
     faults: ['join', 'leave'],
     judges: ['placement', 'acknowledged-kept', 'register'],
-    mutants: ['transition-ends-early', 'new-set-alone', 'old-set-alone'],
+    mutants: ['transition-ends-early', 'new-set-alone', 'old-set-alone', 'settled-by-one-set'],
   },
   {
     number: '26',
@@ -422,7 +422,7 @@ export const FAILURE_MODES: readonly FailureMode[] = [
     ],
     faults: ['long_split'],
     judges: ['rings', 'placement'],
-    mutants: ['minority-decides'],
+    mutants: ['minority-decides', 'cut-off-replica-serves', 'survivors-without-probe-rule'],
   },
   {
     number: '34',

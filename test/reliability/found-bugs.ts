@@ -20,6 +20,18 @@ const SCRUB = {
   commit: 'e0972e8',
   subject: 'replica: notice records that vanish without a trace',
 } as const;
+const TOLD_WHERE = {
+  commit: '954fa14',
+  subject: 'membership: tell whoever looks for a cluster where it went',
+} as const;
+const KEPT_WHERE = {
+  commit: 'c0a8440',
+  subject: 'membership: keep the ring that went on without a node',
+} as const;
+const JUDGES = {
+  commit: '44e0f3d',
+  subject: 'simulator: look closer, for half of the time',
+} as const;
 
 export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
   {
@@ -80,6 +92,56 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     seeds: [],
     commit: 'a9754df',
     subject: 'simulator: bound the search for an order',
+  },
+  {
+    wrong:
+      'A full disk, met while a new ring was taken, ended the process: the ring is offered again with the next' +
+      ' message of its epoch.',
+    seeds: [2010],
+    commit: 'ae7d636',
+    subject: 'membership: take a ring later when the disk is full',
+  },
+  {
+    wrong:
+      'A copy that was healed while the ring changed could be removed from a replica again; what was on its way' +
+      ' out was counted as held.',
+    seeds: [33, 142],
+    commit: '6aa4c55',
+    subject: 'stabilizer: mend what changing rings brought to light',
+  },
+  {
+    wrong:
+      'A node that was taken in while it waited for the answer, and left again, asked the next member and was' +
+      ' taken in once more, under an id that serves nothing.',
+    seeds: [5048],
+    ...TOLD_WHERE,
+  },
+  {
+    wrong:
+      'Members that were away while all those that they knew left found nobody who knew the cluster.',
+    seeds: [913],
+    ...TOLD_WHERE,
+  },
+  {
+    wrong:
+      'A request of a client ended in an unexpected error when the disk failed as a newer ring was taken for it.',
+    seeds: [6046, 7194, 13383],
+    ...TOLD_WHERE,
+  },
+  {
+    wrong:
+      'When all voters left with the ring that they had decided, and its only members had not heard of it, nobody' +
+      ' told them: the transition never ended.',
+    seeds: [15606, 15642],
+    ...KEPT_WHERE,
+  },
+  {
+    wrong:
+      "The simulator's own: the copies of an acknowledged write were asked for under a ring that was over (6008), a" +
+      ' second copy of a message was served that the process had refused before it served anything (7197), runs were' +
+      ' called at rest while an operator waited (14038), and offers judged by a later ring (17232).',
+    seeds: [6008, 7197, 14038, 17232],
+    ...JUDGES,
   },
 ];
 
