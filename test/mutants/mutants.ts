@@ -277,8 +277,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'one-source-is-enough',
     file: 'src/stabilizer/partition-pull.js',
-    original: 'const needed = pullsNeeded(this.#ring, this.partition);',
-    replacement: 'const needed = 1;',
+    original: 'return pullsNeeded(this.#ring, this.partition) - this.#merged.size;',
+    replacement: 'return 1 - this.#merged.size;',
     wrong: 'a new replica pulls from a single old one',
   },
   {
