@@ -46,6 +46,20 @@ describe('of each member it is known', () => {
     expect(group.at(B).lastAckedMs(A)?.monotonicMs).toBeGreaterThan(cutMs);
   });
 
+  test('nothing new by an answer under a newer ring, before that one is taken', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    await group.adopt(B, new Ring({ ...RING, epoch: (RING.epoch + 1) as Epoch }));
+    const newerMs = group.clock.monotonicMs();
+    await group.pass(3_000);
+    expect(group.at(A).state(B)).toBe('alive');
+    expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeLessThanOrEqual(newerMs);
+    expect(group.at(B).lastAckedMs(A)?.monotonicMs).toBeGreaterThan(newerMs);
+    await group.adopt(A, new Ring({ ...RING, epoch: (RING.epoch + 1) as Epoch }));
+    await group.pass(3_000);
+    expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeGreaterThan(newerMs);
+  });
+
   test('when it last had an answer from this node', async () => {
     const group = await Group.begin();
     expect(group.at(A).lastAnsweredMs(B)).toBeUndefined();
