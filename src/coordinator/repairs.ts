@@ -6,8 +6,8 @@ import type { ReadRound } from './read-round.ts';
 
 /** Repairs under way at once; beyond it stale replicas wait for the next read. */
 const MAX_REPAIRS = 256;
-/** How long one may take, milliseconds. */
-const REPAIR_TIMEOUT_MS = 10_000;
+/** How long one may take, milliseconds. A lost message puts off all other repairs of its key by so much. */
+const REPAIR_TIMEOUT_MS = 5_000;
 
 /**
  * What follows from a request and the client does not wait for: stale replicas get the newest record,
