@@ -14,6 +14,8 @@ import { isLinearizable } from '../simulator/linearizability.ts';
 import { registerFlaw } from '../simulator/register-checker.ts';
 import { versionAt } from '../version/version-at.ts';
 
+const KEPT = { mayLose: false, isBack: () => false };
+
 describe('the search for an order', () => {
   test('finds one for operations that overlap', () => {
     expect(isLinearizable([put('a', 0, 10), get('a', 5, 6), get(undefined, 1, 4)])).toBe(true);
@@ -116,9 +118,7 @@ describe('the judge of acknowledgements', () => {
     ] as const) {
       const judge = three(...synced);
       judge.ended(put('a', 0, 1, 1), atRest);
-      expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), false)).toHaveLength(
-        flaws,
-      );
+      expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), KEPT)).toHaveLength(flaws);
     }
   });
 
@@ -132,9 +132,7 @@ describe('the judge of acknowledgements', () => {
       const removal = remove(true, 2, 3);
       judge.begun(removal);
       judge.ended(removal, atRest);
-      expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), false)).toHaveLength(
-        flaws,
-      );
+      expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), KEPT)).toHaveLength(flaws);
     }
   });
 
@@ -142,7 +140,7 @@ describe('the judge of acknowledgements', () => {
     const endingWith = (final: readonly [string, ReturnType<typeof onDisk>][]) => {
       const judge = three(5, 5);
       judge.ended(put('a', 0, 1, 5), atRest);
-      return judge.atTheEnd(new Map(), new Map(final), false);
+      return judge.atTheEnd(new Map(), new Map(final), KEPT);
     };
     expect(endingWith([['k', onDisk(5, 'a')]])).toEqual([]);
     expect(endingWith([['k', onDisk(4, 'a')]])).toMatchObject([{ checker: 'acknowledged-kept' }]);
@@ -150,11 +148,16 @@ describe('the judge of acknowledgements', () => {
   });
 
   test('wants deleted to stay deleted, unless the value was written at the same time or later', () => {
+    const final = new Map([['k', onDisk(1, 'a')]]);
     const judge = (...operations: readonly Operation[]) =>
-      three().atTheEnd(new Map([['k', operations]]), new Map([['k', onDisk(1, 'a')]]), false);
+      three().atTheEnd(new Map([['k', operations]]), final, KEPT);
+    const judgeBack = (...operations: readonly Operation[]) =>
+      three().atTheEnd(new Map([['k', operations]]), final, { ...KEPT, isBack: () => true });
     const unknown: Operation = { ...put('a', 0, 1), endMs: undefined, result: { is: 'unknown' } };
     expect(judge(put('a', 0, 1), remove(true, 2, 3))).toHaveLength(1);
     expect(judge(unknown, get('a', 1, 2), remove(false, 3, 4))).toHaveLength(1);
+    expect(judgeBack(put('a', 0, 1), remove(true, 2, 3))).toHaveLength(1);
+    expect(judgeBack(put('a', 0, 1), remove(false, 2, 3))).toEqual([]);
     expect(judge(unknown, remove(true, 2, 3))).toEqual([]);
     expect(judge(put('a', 0, 5), remove(true, 2, 3))).toEqual([]);
   });

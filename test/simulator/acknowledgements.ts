@@ -68,12 +68,13 @@ export class Acknowledgements {
 
   /**
    * `final`: the newest record of each key, over all disks. `mayLose`: the only copy of a write at level
-   * `one` may have been damaged, or gone with its node.
+   * `one` may have been damaged, or gone with its node. `isBack`: survivors went on without what others
+   * knew of the key, and those came back: a delete that found nothing there has deleted nothing.
    */
   atTheEnd(
     history: ReadonlyMap<string, readonly Operation[]>,
     final: ReadonlyMap<string, DiskRecord>,
-    mayLose: boolean,
+    { mayLose, isBack }: { readonly mayLose: boolean; readonly isBack: (key: string) => boolean },
   ): readonly Flaw[] {
     const atOne = this.#level === 'one';
     for (const [key, version] of atOne && mayLose ? [] : this.#newest) {
@@ -84,7 +85,9 @@ export class Acknowledgements {
         );
     }
     for (const [key, { value }] of atOne ? [] : final) {
-      const revived = value === undefined ? undefined : deletedSince(value, history.get(key) ?? []);
+      const told = history.get(key) ?? [];
+      const counting = isBack(key) ? told.filter(({ result }) => !foundNothing(result)) : told;
+      const revived = value === undefined ? undefined : deletedSince(value, counting);
       if (revived !== undefined)
         this.#findings.add(`${key} ends with ${value}, which ${describe(revived)} had deleted`);
     }
@@ -109,6 +112,10 @@ export class Acknowledgements {
       return (held[index] ?? 0) >= required;
     });
   }
+}
+
+function foundNothing(result: Operation['result']): boolean {
+  return result.is === 'ok' && result.found === false;
 }
 
 /** A delete that was acknowledged, and began after `value` was known to be in the register. */

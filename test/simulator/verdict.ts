@@ -109,7 +109,8 @@ export class Verdict {
     const flaws: Flaw[] = [...convergence.flaws, ...unservedFlaws];
     const byKey = this.#history.byKey();
     const mayLose = [...DAMAGING, ...DISPLACING].some((kind) => faults.has(kind));
-    flaws.push(...this.#acknowledgements.atTheEnd(byKey, newestOf(kept), mayLose));
+    const isBack = (key: string): boolean => this.#recoveriesOf(key as Key).length > 0;
+    flaws.push(...this.#acknowledgements.atTheEnd(byKey, newestOf(kept), { mayLose, isBack }));
     flaws.push(...this.#disks.flaws, ...this.#rings.flaws, ...this.#placement.flaws);
     flaws.push(...this.#bounds.flaws, ...this.#deadlines.flaws);
     for (const [key, operations] of byKey) {
