@@ -56,12 +56,12 @@ model: node_modules ## every interleaving of a small ring change, with all rules
 	@node build/test/model/run-model.js
 
 integration: dist ## real processes on this machine
-	$(BIN)/vitest run --project integration
+	$(BIN)/vitest run --project integration --project measuring
 
 faults: dist ## the long forms of the tests with killed, hanging, damaged, coming and going nodes (hours)
 	FAULT_KILLS=1000 FAULT_SYNCS=200 FAULT_SOCKETS=5000 FAULT_PUTS=1000 FAULT_MIBS=2000 \
 	  HANDOFF_ROUNDS=50 ROLLING_ROUNDS=20 \
-	  $(BIN)/vitest run --project integration \
+	  $(BIN)/vitest run --project integration --project measuring \
 	  kills failing-sync network-faults paused-replica full-disk wrong-clock overload \
 	  handoff rolling-restart healing returning-nodes
 

@@ -1,5 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
+const MEASURING = ['failure-detection', 'network-faults', 'overload', 'paused-replica'].map(
+  (name) => `test/integration/${name}.test.ts`,
+);
+
 export default defineConfig({
   test: {
     projects: [
@@ -21,9 +25,21 @@ export default defineConfig({
       },
       {
         test: {
-          // Each file starts processes of its own; one at a time, two cores are few.
+          // Each file starts processes of its own, and waits most of the time; two cores are few.
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: MEASURING,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          // How long things take: nothing else beside them.
+          name: 'measuring',
+          include: MEASURING,
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
