@@ -143,6 +143,28 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     seeds: [6008, 7197, 14038, 17232],
     ...JUDGES,
   },
+  {
+    wrong:
+      'A replica that came back from a split counted the answers of members that had gone on without it, under a' +
+      ' newer ring, as being in touch, and answered quorum requests until it had taken that ring.',
+    seeds: [1000340],
+    commit: 'b0e7a15',
+    subject: 'membership: count no answer under a newer ring as being in touch',
+  },
+  {
+    wrong:
+      'A repair of which a message was lost kept all others of its key from beginning for ten seconds.',
+    seeds: [1002101],
+    commit: '20669ed',
+    subject: 'coordinator: end a repair after five seconds',
+  },
+  {
+    wrong:
+      "The simulator's own: a delete that survivors found nothing for was to keep deleted what came back later.",
+    seeds: [1003007],
+    commit: '12c5542',
+    subject: 'simulator: a delete that survivors found nothing for has deleted nothing',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
