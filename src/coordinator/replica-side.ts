@@ -253,16 +253,18 @@ class LostTouchError extends Error {
   override readonly name = 'LostTouchError';
 }
 
-/** n-q+1 different replicas, none of them the damaged one, in every replica set that it is part of. */
+/**
+ * n-q+1 different replicas of the old set (the only one at rest), none of them the damaged one: whatever was
+ * acknowledged is on a quorum of that set, while the ring is joint, too, so they hold it together. The new
+ * set is no help before it has pulled, and may be the damaged copy alone (simulator seed 1005897).
+ */
 export function isEnoughToHeal(
   ring: Ring,
   partition: Partition,
   damaged: NodeId,
   sources: readonly NodeId[],
 ): boolean {
-  const others = new Set(sources);
-  others.delete(damaged);
-  return ring.replicaSets(partition).every((set) => {
-    return set.filter((node) => others.has(node)).length >= sourcesNeeded(set.length);
-  });
+  const old = ring.assignment[partition] ?? [];
+  const others = old.filter((node) => node !== damaged && sources.includes(node));
+  return others.length >= sourcesNeeded(old.length);
 }
