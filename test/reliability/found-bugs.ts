@@ -165,6 +165,14 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: '12c5542',
     subject: 'simulator: a delete that survivors found nothing for has deleted nothing',
   },
+  {
+    wrong:
+      'A damaged copy on the only member that stayed was never healed while the ring was joint, because its new set' +
+      ' had nobody else: the transition did not end.',
+    seeds: [1005897],
+    commit: 'dc051cb',
+    subject: 'coordinator: heal from the old set while the ring is joint',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
