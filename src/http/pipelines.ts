@@ -34,12 +34,17 @@ export class Pipelines {
 
   #next(socket: Socket): void {
     const queue = this.#waiting.get(socket) ?? [];
-    const next = queue.shift();
-    // One that is not the next to be sent by now never will be: the last answer closed the connection.
-    if (next === undefined || next.response.socket === null) {
-      this.#waiting.delete(socket);
+    const [next] = queue;
+    if (next === undefined) return;
+    if (next.response.socket === null) {
+      // Before it comes an answer that took no turn, to a path that is none; or there is nothing under way,
+      // because the last answer closed the connection: then it never will be sent.
+      const between = responseUnderWay(socket);
+      if (between === undefined || socket.destroyed) this.#waiting.delete(socket);
+      else between.once('close', () => this.#next(socket));
       return;
     }
+    queue.shift();
     if (queue.length === 0) {
       this.#waiting.delete(socket);
       socket.resume();

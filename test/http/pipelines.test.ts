@@ -42,6 +42,17 @@ test('however they are cut into packets', async () => {
   }
 });
 
+test('behind an answer that took no turn, because its path is none', async () => {
+  const { port } = await listening();
+  const slow = 'HEAD /kv/? HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc';
+  const noPath = 'PUT /% HTTP/1.1\r\nHost: x\r\n\r\n';
+  const client = new RawClient(port).send(slow + noPath.repeat(2) + get('none') + get('none'));
+  client.socket.end();
+  await client.closed;
+  const statuses = [...client.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status);
+  expect(statuses).toEqual(['400', '400', '400', '404', '404']);
+});
+
 test('a client that does not read has one answer made for it, not a thousand', async () => {
   const { port, operations } = await listening({ maxValueBytes: 16 * 1024 * 1024 });
   const body = Buffer.alloc(16 * 1024 * 1024);
