@@ -77,7 +77,12 @@ async function runMany(count: number): Promise<readonly SeedReport[]> {
     while (next < seed + count) {
       const report = await worker.run({ seed: next++, omissions, keepLines: 0 });
       summary.add(report);
-      if (report.flaws.length > 0) failures.push(report);
+      const [flaw] = report.flaws;
+      if (flaw !== undefined) {
+        failures.push(report);
+        // At once: whoever waits for hours wants to know. The rest follows at the end.
+        console.error(`seed ${report.seed}: ${flaw.checker}: ${flaw.sentence.slice(0, 200)}`);
+      }
       if (!process.stdout.isTTY || performance.now() - toldMs < PROGRESS_MS) continue;
       toldMs = performance.now();
       process.stdout.write(`\r${next - seed} of ${count} seeds begun, ${failures.length} failed\r`);
