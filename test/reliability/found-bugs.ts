@@ -200,4 +200,12 @@ export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
     commit: 'c234ce8',
     subject: 'storage: refuse an LMDB file that ends within its first two pages',
   },
+  {
+    wrong:
+      'On one connection, behind a request still being answered and one whose path is none, a third one was never' +
+      ' answered (raw HTTP).',
+    seeds: [],
+    commit: '17a58a2',
+    subject: 'http: serve what comes behind an answer that took no turn',
+  },
 ];
