@@ -41,6 +41,11 @@ export function goesOnWithout(ring: Ring, held: Ring, self: NodeId): boolean {
   );
 }
 
+/** The ring that went on without this node, as it is sent. */
+export function ringGoneOn(former: FormerCluster | undefined): Uint8Array | undefined {
+  return former && Buffer.from(former.goneOn.base64, 'base64');
+}
+
 export function formerCluster(ring: Ring, nodeId: NodeId): FormerCluster {
   const { clusterId, clusterName, members, epoch } = ring;
   const goneOn = { epoch, base64: Buffer.from(encodeRing(ring)).toString('base64') };

@@ -93,7 +93,7 @@ export class Founding {
       partitionCount: terms.partitionCount,
       graceMs: terms.graceMs,
       lastSurvivor: terms.lastSurvivor,
-      epoch: rings.ring?.epoch ?? rings.goneOn?.epoch ?? 0,
+      epoch: rings.ring?.epoch ?? rings.former?.goneOn.epoch ?? 0,
     };
   }
 

@@ -18,6 +18,7 @@ import { Admission } from './admission.ts';
 import type { EndedTask } from './cluster-view.ts';
 import { Consent } from './consent.ts';
 import { FailureDetector } from './failure-detector.ts';
+import { ringGoneOn } from './former-cluster.ts';
 import { Founding } from './founding.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
@@ -139,7 +140,7 @@ export class Membership {
       'membership.ring': async () => ({
         ok: true,
         // Whoever was away while the members that it knew left asks them where the cluster went.
-        reply: { ring: rings.encoded ?? rings.goneOn?.encoded },
+        reply: { ring: rings.encoded ?? ringGoneOn(rings.former) },
       }),
       'membership.introduce': async (_request, { from }) => {
         this.#founding.noteAsker(from);

@@ -1,5 +1,5 @@
 import { StartupError } from '../errors.ts';
-import type { Epoch, NodeId } from '../ids.ts';
+import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
@@ -25,12 +25,6 @@ interface RingHolderOptions {
   readonly onRing: (ring: Ring) => void;
   /** Called with the ring that goes on without this node. */
   readonly onDeparture: (ring: Ring) => void;
-}
-
-/** A decided ring, as it is sent. */
-interface GoneOn {
-  readonly epoch: Epoch;
-  readonly encoded: Uint8Array;
 }
 
 /**
@@ -77,13 +71,6 @@ export class RingHolder {
   /** The same, as bytes. */
   get encoded(): Uint8Array | undefined {
     return this.#encoded;
-  }
-
-  /** While this node is no member any more: the ring that went on without it. Others may look for it here. */
-  get goneOn(): GoneOn | undefined {
-    if (this.#ring !== undefined || this.#former === undefined) return undefined;
-    const { epoch, base64 } = this.#former.goneOn;
-    return { epoch, encoded: Buffer.from(base64, 'base64') };
   }
 
   /** The cluster in which this node was a member before, while it is none. It must not form another one. */
