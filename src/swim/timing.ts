@@ -32,7 +32,7 @@ export interface SwimTiming {
  * - Killed. Somebody probes it within a lap (1 s), is refused, as those are whom it asks to help, and
  *   suspects it for half a second; the others find the same, or hear it. Dead everywhere in 2 s.
  * - Silent. It is probed within a lap; ping and helpers take 1 s; the suspicion 4 to 5 s; the news up to
- *   a second. Dead after 5 to 7.5 s. With two members there are no helpers: 4.5 to 6.5 s. Even where a
+ *   a second. Dead after 5 to 7.5 s. With two members there are no helpers: 4.5 to 5.5 s. Even where a
  *   busy machine kept it from answering a ping sent before, a suspicion alone lasts 4 s.
  * - Paused for 3 s. No suspicion ends before 4 s; it has over a second to hear of it and to refute.
  *

@@ -30,7 +30,7 @@ export interface SettingsInForce extends Omit<RunSettings, 'clients'> {
 export interface SeedResult {
   /** What the seed stood for, without what was left out. */
   readonly settings: SettingsInForce;
-  /** Over everything that happened until the judges ask questions of their own: the same for every run of a seed. */
+  /** Over all that happened before the judges asked questions of their own: the same for every run of a seed. */
   readonly hash: string;
   readonly events: number;
   readonly simulatedMs: number;

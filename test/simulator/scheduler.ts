@@ -15,8 +15,8 @@ const TURN_EVERY = 64;
 
 /**
  * Virtual time: events in the order of their time, then of their making. Between two events all
- * microtasks run to their end (Node runs the next tick when none is left), so whatever an event set off has happened before
- * the next one, in an order that only the program decides.
+ * microtasks run to their end (Node runs the next tick when none is left), so whatever an event set off
+ * has happened before the next one, in an order that only the program decides.
  */
 export class Scheduler {
   readonly #heap: Event[] = [];
