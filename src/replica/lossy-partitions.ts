@@ -1,5 +1,5 @@
 import type { Key, Partition } from '../ids.ts';
-import { keepOwn, ownNumbers } from '../storage/own-state.ts';
+import { dropOwn, keepOwn, ownNumbers } from '../storage/own-state.ts';
 import type { Change, Store } from '../storage/store.ts';
 
 /** Keys remembered as absent; a forgotten one is asked of the other replicas again. */
@@ -12,16 +12,20 @@ const MAX_PROVEN = 10_000;
  * so that a restart does not forget.
  */
 export class LossyPartitions {
+  readonly #store: Store;
   readonly #partitions: Set<Partition>;
+  /** How often each partition was marked in this life. */
+  readonly #marks = new Map<Partition, number>();
   /** Keys that the other replicas do not hold either, in the order in which that was learnt. */
   readonly #proven = new Set<Key>();
 
-  private constructor(partitions: Set<Partition>) {
+  private constructor(store: Store, partitions: Set<Partition>) {
+    this.#store = store;
     this.#partitions = partitions;
   }
 
   static async open(store: Store): Promise<LossyPartitions> {
-    return new LossyPartitions(new Set((await ownNumbers(store, 'lossy/')) as Partition[]));
+    return new LossyPartitions(store, new Set((await ownNumbers(store, 'lossy/')) as Partition[]));
   }
 
   has(partition: Partition): boolean {
@@ -33,10 +37,26 @@ export class LossyPartitions {
     return this.#partitions.has(partition) && !this.#proven.has(key);
   }
 
+  /** How often the partition was marked: the same number twice means that no loss was found in between. */
+  marks(partition: Partition): number {
+    return this.#marks.get(partition) ?? 0;
+  }
+
   /** From now on; the changes make it last. */
   mark(partition: Partition): readonly Change[] {
     this.#partitions.add(partition);
+    this.#marks.set(partition, this.marks(partition) + 1);
     return [keepOwn(`lossy/${partition}`, {})];
+  }
+
+  /**
+   * Takes the mark off a partition that was made whole from other replicas, all of them asked after it
+   * was marked for the `marks`th time; not when another loss was found since. @throws StoreFullError
+   */
+  async lift(partition: Partition, marks: number): Promise<void> {
+    if (this.marks(partition) !== marks) return;
+    await this.#store.batch([dropOwn(`lossy/${partition}`)]);
+    if (this.marks(partition) === marks) this.#partitions.delete(partition);
   }
 
   /** The partition was given up; nothing of it is on the disk, and the mark is off it as well. */

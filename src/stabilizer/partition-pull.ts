@@ -3,6 +3,9 @@
  * acknowledged write (n-q+1, or all of them where only survivors are left). Each source is compared
  * leaf by leaf, and what differs is fetched page by page; after an error it goes on behind the last page
  * that was stored. Afresh compared for each source: what one brought, the next need not bring again.
+ *
+ * A copy that lost records without a trace is whole again at the end, unless it is a survivor's. Should
+ * a loss be found in the meantime, what was pulled before may be what was lost, and is pulled again.
  */
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
@@ -39,6 +42,8 @@ export interface PullPorts {
 /** Where a source is read on. */
 interface Cursor {
   readonly leaves: Uint8Array;
+  /** How often the own copy had been marked as lossy when it was compared. */
+  readonly marks: number;
   after: Key | undefined;
   /** Something could not be stored, because the own copy of it is damaged. */
   refusedHere: boolean;
@@ -65,10 +70,10 @@ export class PartitionPull {
   readonly #cursors = new Map<NodeId, Cursor>();
   /** How long each source may take; absent: the first time. Milliseconds. */
   readonly #timeouts = new Map<NodeId, number>();
-  /** Sources that had nothing more to bring. */
-  readonly #merged = new Set<NodeId>();
-  /** Whether this node is a source for itself: in the old set, with a sound copy. */
-  #ownCounts = false;
+  /** Sources that had nothing more to bring: how often the own copy was marked as lossy before. */
+  readonly #merged = new Map<NodeId, number>();
+  /** The same of this node as a source for itself: in the old set, with a sound copy. */
+  #ownCountsAt: number | undefined;
 
   constructor(ports: PullPorts, ring: Ring, partition: Partition) {
     this.#ports = ports;
@@ -90,14 +95,21 @@ export class PartitionPull {
     for (const source of this.#old) {
       // A comparison walks through the own copy anyway; it is looked at alone where only it is missing.
       if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
-      if (this.#isEnough) return true;
+      if (this.#isEnough) break;
       if (!this.#isCurrent) return false;
-      if (source === self || this.#merged.has(source)) continue;
+      if (source === self || this.#isMerged(source)) continue;
       if (resting(source) || !membership.isReachable(source)) continue;
-      if (await this.#pullFrom(source)) this.#merged.add(source);
-      else onFailed(source);
+      const marks = await this.#pullFrom(source);
+      if (marks === undefined) onFailed(source);
+      else this.#merged.set(source, marks);
     }
-    return this.#isEnough;
+    if (this.#isEnough) await this.#liftMark();
+    return this.isDone;
+  }
+
+  /** Whether this copy holds all that the old set acknowledged, and may answer for it. */
+  get isDone(): boolean {
+    return this.#isEnough && !this.#ports.lossy.has(this.partition);
   }
 
   get #isEnough(): boolean {
@@ -106,7 +118,33 @@ export class PartitionPull {
 
   /** Sources that are missing still; this node may be one of them. */
   get #needs(): number {
-    return pullsNeeded(this.#ring, this.partition) - this.#merged.size;
+    const merged = this.#old.filter((source) => this.#isMerged(source));
+    return pullsNeeded(this.#ring, this.partition) - merged.length;
+  }
+
+  /** What was brought before a loss was found may be lost again. */
+  #isMerged(source: NodeId): boolean {
+    return this.#merged.get(source) === this.#marks;
+  }
+
+  get #ownCounts(): boolean {
+    return this.#ownCountsAt === this.#marks;
+  }
+
+  /** How often the own copy was marked as lossy. */
+  get #marks(): number {
+    return this.#ports.lossy.marks(this.partition);
+  }
+
+  /** A lossy copy is no source for itself: where it has enough, others brought it. */
+  async #liftMark(): Promise<void> {
+    const { lossy } = this.#ports;
+    if (!lossy.has(this.partition)) return;
+    try {
+      await lossy.lift(this.partition, this.#marks);
+    } catch (error) {
+      if (!(error instanceof StoreFullError)) throw error; // lifted when there is room again
+    }
   }
 
   /** A session dies with its epoch: under another ring all is compared again. */
@@ -118,34 +156,40 @@ export class PartitionPull {
     const { self, replica, scan, lossy, onDamaged } = this.#ports;
     // The ring before may have left the partition to others: what is on its way out is not held.
     await replica.removalOver(this.partition);
+    const marks = this.#marks;
     const contents = await scan.contents(this.partition, this.#ring);
     const isSound = contents.whole && contents.damaged.length === 0 && !lossy.has(this.partition);
-    this.#ownCounts = isSound && this.#old.includes(self);
+    this.#ownCountsAt = isSound && this.#old.includes(self) ? marks : undefined;
     for (const key of contents.damaged) onDamaged(key);
     return contents;
   }
 
-  /** True when all that the source holds is on this disk. */
-  async #pullFrom(source: NodeId): Promise<boolean> {
+  /**
+   * The number of marks of the own copy before, when all that the source holds is on this disk;
+   * `undefined` when it is not.
+   */
+  async #pullFrom(source: NodeId): Promise<number | undefined> {
     const cursor = this.#cursors.get(source) ?? (await this.#compare(source));
-    if (cursor === undefined) return false;
+    if (cursor === undefined) return undefined;
     this.#cursors.set(source, cursor);
     while (this.#isCurrent) {
       const page = await this.#page(source, cursor);
-      if (page === undefined || !(await this.#store(source, cursor, page.records))) return false;
+      if (page === undefined || !(await this.#store(source, cursor, page.records)))
+        return undefined;
       if (page.next === undefined) {
         this.#cursors.delete(source);
-        return !cursor.refusedHere;
+        return cursor.refusedHere ? undefined : cursor.marks;
       }
       cursor.after = page.next;
     }
-    return false;
+    return undefined;
   }
 
   /** Both sides walk at the same time: the closer, the less that clients wrote meanwhile differs. */
   async #compare(source: NodeId): Promise<Cursor | undefined> {
     const { partition } = this;
     const { epoch } = this.#ring;
+    const marks = this.#marks;
     const request = { type: 'transfer.digests', epoch, partition } as const;
     const [reply, own] = await Promise.all([
       this.#ask<'transfer.digests'>(source, request),
@@ -155,7 +199,7 @@ export class PartitionPull {
     const theirs = LeafDigests.decode(reply.digests);
     if (theirs === undefined) return this.#distrust(source, 'digests that cannot be read');
     const leaves = encodeLeaves(own.digests.differingFrom(theirs));
-    return { leaves, after: undefined, refusedHere: false };
+    return { leaves, marks, after: undefined, refusedHere: false };
   }
 
   /** The next page of the source's records. */

@@ -31,8 +31,7 @@ export interface TransferProgress {
 /** What is pulled under one joint ring. It dies with its epoch. */
 interface Session {
   readonly ring: Ring;
-  readonly pulls: readonly PartitionPull[];
-  readonly pulled: Set<Partition>;
+  readonly pulls: ReadonlyMap<Partition, PartitionPull>;
   readonly startedMs: number;
 }
 
@@ -71,7 +70,8 @@ export class PartitionTransfer {
     const { ring } = membership;
     if (ring === undefined) return false;
     return (
-      !mustPull(ring, self, partition) || this.#sessionOf(ring)?.pulled.has(partition) === true
+      !mustPull(ring, self, partition) ||
+      this.#sessionOf(ring)?.pulls.get(partition)?.isDone === true
     );
   }
 
@@ -81,11 +81,12 @@ export class PartitionTransfer {
     const { ring } = membership;
     if (ring === undefined) return { epoch: 0, partitions: 0, pulled: 0, bytes: 0 };
     const session = this.#sessionOf(ring);
+    const pulls = [...(session?.pulls.values() ?? [])];
     return {
       epoch: ring.epoch,
-      partitions: session?.pulls.length ?? partitionsToPull(ring, self).length,
-      pulled: session?.pulled.size ?? 0,
-      bytes: session?.pulls.reduce((sum, pull) => sum + pull.bytes, 0) ?? 0,
+      partitions: session?.pulls.size ?? partitionsToPull(ring, self).length,
+      pulled: pulls.filter(({ isDone }) => isDone).length,
+      bytes: bytesOf(pulls),
     };
   }
 
@@ -95,7 +96,7 @@ export class PartitionTransfer {
     const { ring } = this.#ports.membership;
     if (ring === undefined) return;
     const session = this.#sessionOf(ring) ?? this.#begin(ring);
-    const left = session.pulls.filter(({ partition }) => !session.pulled.has(partition));
+    const left = [...session.pulls.values()].filter(({ isDone }) => !isDone);
     if (left.length === 0) return;
     const queue = left.values();
     await Promise.all(
@@ -105,23 +106,21 @@ export class PartitionTransfer {
           await sleep(clock, Math.min(tookMs, LONGEST_REST_MS), signal);
           if (signal.aborted || this.#ports.membership.ring !== ring) return;
           const startedMs = clock.monotonicMs();
-          await this.#try(session, pull);
+          await this.#try(pull);
           tookMs = clock.monotonicMs() - startedMs;
         }
       }),
     );
-    if (session.pulled.size === session.pulls.length) this.#reportEnd(session);
+    if (left.every(({ isDone }) => isDone)) this.#reportEnd(session);
   }
 
-  async #try(session: Session, pull: PartitionPull): Promise<void> {
+  async #try(pull: PartitionPull): Promise<void> {
     const { clock, counters } = this.#ports;
     const isDone = await pull.attempt(
       (source) => (this.#rests.get(source) ?? 0) > clock.monotonicMs(),
       (source) => this.#rests.set(source, clock.monotonicMs() + REST_MS),
     );
-    if (!isDone) return;
-    session.pulled.add(pull.partition);
-    counters.add('partitions_pulled_total');
+    if (isDone) counters.add('partitions_pulled_total');
   }
 
   #sessionOf(ring: Ring): Session | undefined {
@@ -130,17 +129,19 @@ export class PartitionTransfer {
 
   #begin(ring: Ring): Session {
     const { self, clock, log } = this.#ports;
-    const pulls = partitionsToPull(ring, self).map(
-      (partition) => new PartitionPull(this.#ports, ring, partition),
+    const pulls = new Map(
+      partitionsToPull(ring, self).map((partition) => [
+        partition,
+        new PartitionPull(this.#ports, ring, partition),
+      ]),
     );
-    const startedMs = clock.monotonicMs();
-    const session: Session = { ring, pulls, pulled: new Set(), startedMs };
+    const session: Session = { ring, pulls, startedMs: clock.monotonicMs() };
     this.#session = session;
     this.#rests.clear();
-    if (pulls.length > 0) {
+    if (pulls.size > 0) {
       log.info('partitions are pulled from their old replicas', {
         epoch: ring.epoch,
-        partitions: pulls.length,
+        partitions: pulls.size,
       });
     }
     return session;
@@ -149,9 +150,13 @@ export class PartitionTransfer {
   #reportEnd({ ring, pulls, startedMs }: Session): void {
     this.#ports.log.info('all partitions are pulled', {
       epoch: ring.epoch,
-      partitions: pulls.length,
-      bytes: pulls.reduce((sum, pull) => sum + pull.bytes, 0),
+      partitions: pulls.size,
+      bytes: bytesOf([...pulls.values()]),
       tookMs: Math.round(this.#ports.clock.monotonicMs() - startedMs),
     });
   }
+}
+
+function bytesOf(pulls: readonly PartitionPull[]): number {
+  return pulls.reduce((sum, { bytes }) => sum + bytes, 0);
 }

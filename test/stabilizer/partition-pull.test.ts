@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Key, NodeId } from '../../src/ids.ts';
+import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import type { Request, RequestContext, Served } from '../../src/rpc/messages.ts';
 import type { Transport } from '../../src/rpc/transport.ts';
@@ -111,6 +112,59 @@ describe('the pull of a partition', () => {
     expect(await pull.own.keys()).toHaveLength(10);
   });
 
+  test('makes a copy whole again that lost records without a trace', async () => {
+    const pull = await begin(A, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(record('lost'), record('there'));
+    await pull.own.lose('lost');
+    await pull.own.store.batch(pull.own.lossy.mark(P));
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.own.healed).toEqual(expect.arrayContaining(['lost']));
+    await pull.own.replica.heal(P, 'lost' as Key, record('lost'), 0);
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.own.lossy.has(P)).toBe(false);
+    expect((await LossyPartitions.open(pull.own.store)).has(P)).toBe(false);
+    const read = await pull.own.replica.read(P, 'other' as Key);
+    expect(read).toEqual({ state: 'nothing' });
+  });
+
+  test('brings again what it brought before a loss was found', async () => {
+    const pull = await begin(A, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
+    pull.silent.add(C);
+    pull.own.lossy.mark(P);
+    expect(await pull.attempt()).toBe(false); // B is merged
+    await pull.own.lose('key00003');
+    await pull.own.store.batch(pull.own.lossy.mark(P));
+    pull.silent.delete(C);
+    pull.silent.add(B);
+    await pull.own.replica.heal(P, 'key00003' as Key, record('key00003'), 0);
+    expect(await pull.attempt()).toBe(false); // C is merged
+    expect(pull.own.lossy.has(P)).toBe(true);
+    pull.silent.delete(B);
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.own.lossy.has(P)).toBe(false);
+  });
+
+  test('is not done any more when a loss is found afterwards', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.isDone).toBe(true);
+    await pull.own.store.batch(pull.own.lossy.mark(P));
+    expect(pull.isDone).toBe(false);
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.own.lossy.has(P)).toBe(false);
+  });
+
+  test('leaves a lossy copy marked while the disk has no room for less', async () => {
+    const pull = await begin(D, JOINT);
+    await pull.own.store.batch(pull.own.lossy.mark(P));
+    pull.own.store.full = true;
+    expect(await pull.attempt()).toBe(false);
+    pull.own.store.full = false;
+    expect(await pull.attempt()).toBe(true);
+  });
+
   test('waits for room on the disk', async () => {
     const pull = await begin(D, JOINT);
     for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
@@ -178,6 +232,9 @@ async function begin(self: NodeId, ring: Ring) {
     failed: [] as NodeId[],
     attempt(resting: (source: NodeId) => boolean = () => false): Promise<boolean> {
       return pull.attempt(resting, (source) => bench.failed.push(source));
+    },
+    get isDone() {
+      return pull.isDone;
     },
   };
   let pages = 0;
