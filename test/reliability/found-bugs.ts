@@ -167,6 +167,14 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: 'dc051cb',
     subject: 'coordinator: heal from the old set while the ring is joint',
   },
+  {
+    wrong:
+      'A copy that had lost records without a trace stayed marked after its pull from enough other replicas had made' +
+      ' it whole. When those left, it was the only one, refused to be a source, and no later change ended.',
+    seeds: [1000742],
+    commit: '230c864',
+    subject: 'stabilizer: make a lossy copy whole by its pull',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
