@@ -277,8 +277,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'one-source-is-enough',
     file: 'src/stabilizer/partition-pull.js',
-    original: 'return pullsNeeded(this.#ring, this.partition) - this.#merged.size;',
-    replacement: 'return 1 - this.#merged.size;',
+    original: 'return pullsNeeded(this.#ring, this.partition) - merged.length;',
+    replacement: 'return 1 - merged.length;',
     wrong: 'a new replica pulls from a single old one',
   },
   {
@@ -292,10 +292,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no-second-pull-after-a-fold',
     file: 'src/stabilizer/partition-transfer.js',
-    original: 'const session = { ring, pulls, pulled: new Set(), startedMs };',
-    replacement: `const before = this.#session?.ring.next === undefined ? [] : [...this.#session.pulled];
-        const pulled = new Set(before.filter((p) => pulls.some(({ partition }) => partition === p)));
-        const session = { ring, pulls, pulled, startedMs };`,
+    original: 'const isDone = await pull.attempt(',
+    replacement: `const { epoch } = this.#session.ring;
+        this.pulledAt ??= new Map();
+        if (this.pulledAt.get(pull.partition) === epoch - 1) {
+            this.pulledAt.set(pull.partition, epoch);
+            Object.defineProperty(pull, 'isDone', { value: true });
+            return;
+        }
+        const isDone = await (async (...given) => {
+            const done = await pull.attempt(...given);
+            if (done)
+                this.pulledAt.set(pull.partition, epoch);
+            return done;
+        })(`,
     wrong: 'what was pulled before the wanted set changed counts afterwards',
   },
   {
