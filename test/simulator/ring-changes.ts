@@ -40,6 +40,8 @@ type Operator = QuorateNode['operator'];
 export class RingChanges {
   /** How often each kind came to something: a change that was refused did not. */
   readonly fired = new Map<ChangeKind, number>();
+  /** The kinds that struck, whatever came of them. */
+  readonly begun = new Set<ChangeKind>();
   readonly #cluster: SimulatedCluster;
   readonly #network: SimulatedNetwork;
   readonly #scheduler: Scheduler;
@@ -321,6 +323,7 @@ export class RingChanges {
   }
 
   #tell(kind: ChangeKind, what: string): void {
+    this.begun.add(kind);
     this.#trace.line(this.#scheduler.nowMs, `FAULT ${kind} ${what}`);
   }
 }

@@ -161,10 +161,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   // Records are never taken away; a scrub that misses one raises a false alarm.
   const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
   if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
-  flaws.push(
-    ...(options.judge?.(history) ??
-      (await verdict.reach(apart, new Set([...faults.fired.keys(), ...changes.fired.keys()])))),
-  );
+  const fired = new Set([...faults.fired.keys(), ...changes.fired.keys()]);
+  flaws.push(...(options.judge?.(history) ?? (await verdict.reach(apart, fired, changes.begun))));
   return result();
 }
 

@@ -90,9 +90,14 @@ export class Verdict {
 
   /**
    * What was wrong with the run, when its faults are over and its replicas have come together.
-   * `apart`: what kept them from it. `faults`: the kinds that struck.
+   * `apart`: what kept them from it. `faults`: the kinds that did something. `begun`: kinds of changes,
+   * whatever came of them.
    */
-  async reach(apart: readonly string[], faults: ReadonlySet<string>): Promise<readonly Flaw[]> {
+  async reach(
+    apart: readonly string[],
+    faults: ReadonlySet<string>,
+    begun: ReadonlySet<string>,
+  ): Promise<readonly Flaw[]> {
     const kept = await this.#keptByKey();
     // A node that drew versions while its clock was an hour ahead is refused until time has caught up.
     const unservedFlaws = faults.has('clock_offset')
@@ -120,7 +125,8 @@ export class Verdict {
       if (level !== 'one')
         flaws.push(...registerFlaws(key, operations, this.#recoveriesOf(key as Key)));
     }
-    const circumstances = { level, replicas: this.#replicas, lossy: this.#lossy, faults };
+    const struck = new Set([...faults, ...begun]);
+    const circumstances = { level, replicas: this.#replicas, lossy: this.#lossy, faults: struck };
     flaws.push(...tooFewSucceeded(this.#history.operations, circumstances));
     return flaws;
   }
