@@ -53,12 +53,27 @@ export function openSealed(bytes: Uint8Array): SealedRecord | undefined {
   const keyBytes = buffer.readUInt16BE(HEADER_BYTES);
   const keyStart = HEADER_BYTES + 2;
   if (keyStart + keyBytes > buffer.length - CHECKSUM_BYTES) return undefined;
-  return {
-    key: buffer.toString('utf8', keyStart, keyStart + keyBytes) as Key,
-    version: readVersion(buffer, 2),
-    tombstone: (buffer.readUInt8(1) & FLAG_TOMBSTONE) !== 0,
-    bytes,
-  };
+  const key = buffer.toString('utf8', keyStart, keyStart + keyBytes) as Key;
+  return new OpenedRecord(key, (buffer.readUInt8(1) & FLAG_TOMBSTONE) !== 0, bytes);
+}
+
+/** Its version is put into text when somebody asks for it: a walk through a partition does not. */
+class OpenedRecord implements SealedRecord {
+  readonly key: Key;
+  readonly tombstone: boolean;
+  readonly bytes: Uint8Array;
+  #version: Version | undefined;
+
+  constructor(key: Key, tombstone: boolean, bytes: Uint8Array) {
+    this.key = key;
+    this.tombstone = tombstone;
+    this.bytes = bytes;
+  }
+
+  get version(): Version {
+    this.#version ??= readVersion(asBuffer(this.bytes), 2);
+    return this.#version;
+  }
 }
 
 /** All of a sealed record. `undefined` when its inside does not add up. */
