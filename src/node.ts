@@ -16,6 +16,7 @@ import { Membership } from './membership/membership.ts';
 import { Aside } from './replica/aside.ts';
 import { EpochBarrier } from './replica/epoch-barrier.ts';
 import { KeyCounts } from './replica/key-counts.ts';
+import { KnownContents } from './replica/known-contents.ts';
 import { LossyPartitions } from './replica/lossy-partitions.ts';
 import { PartitionScan } from './replica/partition-scan.ts';
 import { meanRecordBytes } from './replica/record-size.ts';
@@ -132,6 +133,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const epochs = new EpochCheck({ membership, clock, counters });
   const barrier = new EpochBarrier();
   const scan = new PartitionScan({ store, places, counts, clock });
+  const contents = new KnownContents({ scan, barrier, counts, lossy });
   const rate = new RateLimit(clock, config.transferRateBytes);
   const onDamaged = (key: Key): void => operations.healOwn(key);
   const source = new TransferSource({
@@ -139,6 +141,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     epochs,
     barrier,
     scan,
+    contents,
     lossy,
     rate,
     clock,
@@ -149,7 +152,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     membership,
     transport,
     replica,
-    scan,
+    contents,
     lossy,
     clock,
     random: random('transfer'),

@@ -34,7 +34,7 @@ export class EpochBarrier {
    * waits has taken a ring of this epoch before, so that older ones are refused.
    */
   async settledBelow(epoch: Epoch): Promise<void> {
-    while (this.#isUnderWayBelow(epoch)) {
+    while (!this.isSettledBelow(epoch)) {
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           this.#waiting.delete(wake);
@@ -45,8 +45,9 @@ export class EpochBarrier {
     }
   }
 
-  #isUnderWayBelow(epoch: Epoch): boolean {
-    for (const each of this.#underWay.keys()) if (each < epoch) return true;
-    return false;
+  /** Whether no change of an epoch below `epoch` is under way. */
+  isSettledBelow(epoch: Epoch): boolean {
+    for (const each of this.#underWay.keys()) if (each < epoch) return false;
+    return true;
   }
 }

@@ -5,6 +5,11 @@ import type { Change, Store } from '../storage/store.ts';
 /** What lies under one key: a value, a tombstone, or nothing. */
 export type Kind = 'value' | 'tombstone' | 'nothing';
 
+export interface KindChange {
+  readonly from: Kind;
+  readonly to: Kind;
+}
+
 export interface Count {
   readonly values: number;
   readonly tombstones: number;
@@ -20,9 +25,11 @@ export interface Turn {
 interface Tally {
   values: number;
   tombstones: number;
+  /** Records that settled batches changed; the same number twice: none became visible in between. */
+  changes: number;
   /** Turns begun and settled so far; the same number twice: nothing changed in between. */
   turns: number;
-  /** Turns whose batch is under way. */
+  /** Keys whose batch is under way; a removal of many counts as one. */
   underWay: number;
   /** Keys that a turn removed. */
   removed: number;
@@ -77,27 +84,37 @@ export class KeyCounts {
     return this.#tallies[partition]?.removed ?? 0;
   }
 
+  /** Records of the partition that were changed in this life. */
+  changes(partition: Partition): number {
+    return this.#tallies[partition]?.changes ?? 0;
+  }
+
   /** A number that changes whenever a turn of the partition begins or settles. */
   turns(partition: Partition): number {
     return this.#tallies[partition]?.turns ?? 0;
   }
 
-  /** Counts that a key turns from one kind into another; the changes belong into the same batch. */
-  turn(partition: Partition, from: Kind, to: Kind): Turn {
-    if (from === to) return { changes: [], settle: () => undefined };
+  /** Counts that keys turn from one kind into another; the changes belong into the same batch. */
+  turn(partition: Partition, ...keys: readonly KindChange[]): Turn {
+    const turned = keys.filter(({ from, to }) => from !== to);
     const tally = this.#tallies[partition] ?? newTally(NONE);
     this.#tallies[partition] = tally;
+    const noteChanges = (): void => {
+      tally.changes += keys.length;
+    };
+    if (turned.length === 0) return { changes: [], settle: noteChanges };
     tally.turns += 1;
-    tally.underWay += 1;
-    add(tally, from, -1);
-    tally.written = added(tally, to);
-    if (to === 'nothing') tally.removed += 1;
+    tally.underWay += turned.length;
+    for (const { from } of turned) add(tally, from, -1);
+    tally.written = added(tally, turned);
+    tally.removed += turned.filter(({ to }) => to === 'nothing').length;
     return {
       changes: [keepOwn(`count/${partition}`, tally.written)],
       settle: (durable) => {
-        tally.underWay -= 1;
+        tally.underWay -= turned.length;
         tally.turns += 1;
-        add(tally, durable ? to : from, 1);
+        for (const { from, to } of turned) add(tally, durable ? to : from, 1);
+        noteChanges();
       },
     };
   }
@@ -117,6 +134,7 @@ export class KeyCounts {
       settle: (durable) => {
         tally.underWay -= 1;
         tally.turns += 1;
+        tally.changes += gone.values + gone.tombstones;
         if (durable) return;
         tally.values += gone.values;
         tally.tombstones += gone.tombstones;
@@ -175,7 +193,7 @@ export class KeyCounts {
 
 function newTally({ values, tombstones }: Count): Tally {
   const written = { values, tombstones };
-  return { values, tombstones, turns: 0, underWay: 0, removed: 0, written };
+  return { values, tombstones, changes: 0, turns: 0, underWay: 0, removed: 0, written };
 }
 
 /** What may be on the disk: never below zero, whatever went uncounted before. */
@@ -188,10 +206,11 @@ function add(tally: Tally, kind: Kind, by: 1 | -1): void {
   if (kind === 'tombstone') tally.tombstones += by;
 }
 
-function added({ values, tombstones }: Count, kind: Kind): Count {
+function added({ values, tombstones }: Count, turned: readonly KindChange[]): Count {
+  const turnedInto = (kind: Kind): number => turned.filter(({ to }) => to === kind).length;
   return {
-    values: values + (kind === 'value' ? 1 : 0),
-    tombstones: tombstones + (kind === 'tombstone' ? 1 : 0),
+    values: values + turnedInto('value'),
+    tombstones: tombstones + turnedInto('tombstone'),
   };
 }
 

@@ -19,4 +19,19 @@ export class KeyQueue {
       if (this.#tails.get(key) === turn) this.#tails.delete(key);
     }
   }
+
+  /**
+   * One step that concerns many keys: after all that came before it for any of them. It queues up for
+   * all of them at once, so two such steps never wait for each other.
+   */
+  async runAll<Result>(keys: readonly Key[], step: () => Promise<Result>): Promise<Result> {
+    const before = keys.map((key) => this.#tails.get(key)).filter((tail) => tail !== undefined);
+    const turn = before.length === 0 ? step() : Promise.allSettled(before).then(step);
+    for (const key of keys) this.#tails.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      for (const key of keys) if (this.#tails.get(key) === turn) this.#tails.delete(key);
+    }
+  }
 }

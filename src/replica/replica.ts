@@ -9,7 +9,13 @@ import { invariant } from '../invariant.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { dropOwn } from '../storage/own-state.ts';
 import type { RecordPlaces } from '../storage/record-places.ts';
-import { type Space, type Store, StoreFullError, StoreReadError } from '../storage/store.ts';
+import {
+  type Change,
+  type Space,
+  type Store,
+  StoreFullError,
+  StoreReadError,
+} from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { conflicts, merge } from '../version/merge.ts';
@@ -36,6 +42,15 @@ export type Applied =
 
 /** What a step of a removal did: there is `more`, that was `all`, or the partition is `kept` after all. */
 export type Discarded = 'more' | 'all' | 'kept';
+
+/** A record that is to be kept, in place of what was there. */
+interface Survivor {
+  readonly record: SealedRecord;
+  readonly before: Kind;
+}
+
+/** What is kept, and when it is on disk. */
+type Submitted = Pick<Pending, 'record' | 'durable'> | 'damaged';
 
 /** A record on its way to the disk. Reads do not see it; writes of the same key must. */
 interface Pending {
@@ -155,14 +170,37 @@ export class Replica {
       await this.#removals.get(partition);
       // Only the decision waits its turn. The syncs of one key's writes overlap: the store makes
       // batches durable in the order in which they were handed over.
-      const submitted = await this.#queue.run(record.key, () => this.#submit(partition, record));
-      if (submitted === 'damaged') return { state: 'damaged' };
+      const [submitted] = await this.#queue.run(record.key, () =>
+        this.#submit(partition, [record]),
+      );
+      if (submitted === undefined || submitted === 'damaged') return { state: 'damaged' };
       await submitted.durable;
       const { version } = submitted.record;
       this.#acknowledged.note(record.key, version, deadlineMs, this.#clock.monotonicMs());
       return { state: 'held', version };
     } finally {
       this.#applies -= 1;
+    }
+  }
+
+  /**
+   * `apply` for records of different keys of one partition, in one batch, for what no client waits for.
+   * Returns the keys whose own records are damaged, and were left alone.
+   * @throws StoreFullError when not all of it is on disk, or StoreFailedError
+   */
+  async applyAll(
+    partition: Partition,
+    records: readonly SealedRecord[],
+  ): Promise<ReadonlySet<Key>> {
+    this.#applies += records.length;
+    try {
+      await this.#removals.get(partition);
+      const keys = records.map(({ key }) => key);
+      const submitted = await this.#queue.runAll(keys, () => this.#submit(partition, records));
+      for (const each of submitted) if (each !== 'damaged') await each.durable;
+      return new Set(keys.filter((_, index) => submitted[index] === 'damaged'));
+    } finally {
+      this.#applies -= records.length;
     }
   }
 
@@ -257,16 +295,28 @@ export class Replica {
     return 'healed';
   }
 
-  async #submit(partition: Partition, record: SealedRecord): Promise<Pending | 'damaged'> {
+  async #submit(
+    partition: Partition,
+    records: readonly SealedRecord[],
+  ): Promise<readonly Submitted[]> {
+    const decided: (Survivor | Submitted)[] = [];
+    for (const record of records) decided.push(await this.#decide(partition, record));
+    const survivors = decided.filter(isSurvivor);
+    const durable = survivors.length > 0 ? this.#write(partition, survivors) : ON_DISK;
+    return decided.map((each) => (isSurvivor(each) ? { record: each.record, durable } : each));
+  }
+
+  /** What survives, `record` or what is held; the latter may be on its way to the disk still. */
+  async #decide(partition: Partition, record: SealedRecord): Promise<Survivor | Submitted> {
     const pending = this.#pending.get(record.key);
     const held = await this.#newest(partition, record.key);
     if (held.state === 'damaged') return 'damaged';
-    if (held.state === 'nothing') return this.#write(partition, record, 'nothing');
+    if (held.state === 'nothing') return { record, before: 'nothing' };
 
     if (conflicts(held.record, record)) this.#reportConflict(held.record);
     const survives = merge(held.record, record) === record;
-    if (survives) return this.#write(partition, record, kindOf(held.record));
-    return pending ?? { record: held.record, durable: ON_DISK, done: ON_DISK };
+    if (survives) return { record, before: kindOf(held.record) };
+    return pending ?? { record: held.record, durable: ON_DISK };
   }
 
   /** Including what is still on its way to the disk. */
@@ -276,31 +326,45 @@ export class Replica {
     return this.#load(partition, key);
   }
 
-  #write(partition: Partition, record: SealedRecord, before: Kind): Pending {
-    const { key, bytes } = record;
-    const turn = this.#counts.turn(partition, before, kindOf(record));
+  /** In one batch; resolves when it is on disk. */
+  #write(partition: Partition, survivors: readonly Survivor[]): Promise<void> {
+    const turn = this.#counts.turn(
+      partition,
+      ...survivors.map(({ record, before }) => ({ from: before, to: kindOf(record) })),
+    );
     const durable = this.#store.batch([
-      { type: 'put', key: this.#places.at(partition, key), value: bytes },
+      ...survivors.map(({ record }) => this.#put(partition, record)),
       ...turn.changes,
     ]);
-    this.#lossy.noteStored(key);
-    // A batch that is refused for want of room may overtake those before it. Until they are on disk,
-    // the disk does not show yet what the key holds.
-    const earlier = this.#pending.get(key)?.done;
-    const done = durable.then(
+    const settled = durable.then(
       () => turn.settle(true),
       (error: unknown) => {
         turn.settle(false);
         if (error instanceof StoreFullError) this.#refreshSpaceSoon();
-        return earlier;
+        throw error;
       },
     );
+    for (const { record } of survivors) this.#await(record, durable, settled);
+    return durable;
+  }
+
+  #put(partition: Partition, { key, bytes }: SealedRecord): Change {
+    return { type: 'put', key: this.#places.at(partition, key), value: bytes };
+  }
+
+  /** The record is on its way to the disk. */
+  #await(record: SealedRecord, durable: Promise<void>, settled: Promise<void>): void {
+    const { key } = record;
+    this.#lossy.noteStored(key);
+    // A batch that is refused for want of room may overtake those before it. Until they are on disk,
+    // the disk does not show yet what the key holds.
+    const earlier = this.#pending.get(key)?.done;
+    const done = settled.catch(() => earlier);
     const pending: Pending = { record, durable, done };
     this.#pending.set(key, pending);
     void done.then(() => {
       if (this.#pending.get(key) === pending) this.#pending.delete(key);
     });
-    return pending;
   }
 
   async #replace(
@@ -309,7 +373,7 @@ export class Replica {
     merged: SealedRecord | undefined,
     before: Kind,
   ): Promise<void> {
-    const turn = this.#counts.turn(partition, before, kindOf(merged));
+    const turn = this.#counts.turn(partition, { from: before, to: kindOf(merged) });
     const at = this.#places.at(partition, key);
     let durable = false;
     try {
@@ -365,4 +429,8 @@ export class Replica {
 function kindOf(record: SealedRecord | undefined): Kind {
   if (record === undefined) return 'nothing';
   return record.tombstone ? 'tombstone' : 'value';
+}
+
+function isSurvivor(each: Survivor | Submitted): each is Survivor {
+  return each !== 'damaged' && 'before' in each;
 }

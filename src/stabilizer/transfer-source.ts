@@ -8,6 +8,7 @@ import type { EpochCheck } from '../membership/epoch-check.ts';
 import { leafOf } from '../merkle/leaf-digests.ts';
 import { decodeLeaves, type LeafSet } from '../merkle/leaf-set.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
+import type { KnownContents } from '../replica/known-contents.ts';
 import type { LossyPartitions } from '../replica/lossy-partitions.ts';
 import type { PartitionScan, Scanned } from '../replica/partition-scan.ts';
 import type { Ring } from '../ring/ring.ts';
@@ -35,7 +36,8 @@ export class TransferSource {
   readonly #self: NodeId;
   readonly #epochs: EpochCheck;
   readonly #barrier: EpochBarrier;
-  readonly #scan: PartitionScan;
+  readonly #scan: Pick<PartitionScan, 'walk'>;
+  readonly #contents: KnownContents;
   readonly #lossy: LossyPartitions;
   readonly #rate: RateLimit;
   readonly #clock: Clock;
@@ -52,7 +54,8 @@ export class TransferSource {
     readonly self: NodeId;
     readonly epochs: EpochCheck;
     readonly barrier: EpochBarrier;
-    readonly scan: PartitionScan;
+    readonly scan: Pick<PartitionScan, 'walk'>;
+    readonly contents: KnownContents;
     readonly lossy: LossyPartitions;
     /** Bytes that may leave; shared with all else that is sent behind client work. */
     readonly rate: RateLimit;
@@ -64,6 +67,7 @@ export class TransferSource {
     this.#epochs = options.epochs;
     this.#barrier = options.barrier;
     this.#scan = options.scan;
+    this.#contents = options.contents;
     this.#lossy = options.lossy;
     this.#rate = options.rate;
     this.#clock = options.clock;
@@ -85,7 +89,7 @@ export class TransferSource {
     context: RequestContext,
   ): ReturnType<TransferHandlers['transfer.digests']> {
     return this.#serve({ epoch, partition }, context, async (ring) => {
-      const { digests, damaged, whole } = await this.#scan.contents(partition, ring);
+      const { digests, damaged, whole } = await this.#contents.of(partition, ring);
       for (const key of damaged.slice(0, MAX_HEALED)) this.#onDamaged(key);
       if (damaged.length > 0 || !whole) return refused('damaged');
       return this.#throttled({ digests: digests.encode() }, 0, context);

@@ -114,10 +114,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'delete-removes-the-record',
     file: 'src/replica/replica.js',
-    original: `{ type: 'put', key: this.#places.at(partition, key), value: bytes },`,
-    replacement: `record.tombstone
-                ? { type: 'delete', key: this.#places.at(partition, key) }
-                : { type: 'put', key: this.#places.at(partition, key), value: bytes },`,
+    original: "return { type: 'put', key: this.#places.at(partition, key), value: bytes };",
+    replacement: `return openSealed(bytes).tombstone
+            ? { type: 'delete', key: this.#places.at(partition, key) }
+            : { type: 'put', key: this.#places.at(partition, key), value: bytes };`,
     wrong: 'a delete leaves no tombstone',
   },
   {

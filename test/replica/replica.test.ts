@@ -52,6 +52,62 @@ describe('a replica', () => {
     expect(store.batches).toHaveLength(0);
   });
 
+  test('keeps many records of a partition by one batch, and what is newer or damaged as it is', async () => {
+    const { replica, store } = await newReplica();
+    const named = (key: string, at: number) => value(at, key as Key);
+    await replica.apply(P, named('newer', 5), OVER);
+    await replica.apply(P, named('unsound', 1), OVER);
+    await store.batch([
+      { type: 'put', key: PLACES.at(P, 'unsound' as Key), value: Buffer.from('nonsense') },
+    ]);
+    store.batches.length = 0;
+    const left = await replica.applyAll(P, [
+      named('a', 1),
+      named('newer', 2),
+      named('unsound', 3),
+      named('b', 1),
+    ]);
+    expect([...left]).toEqual(['unsound']);
+    expect(store.batches).toHaveLength(1);
+    for (const [key, at] of [
+      ['a', 1],
+      ['b', 1],
+      ['newer', 5],
+    ] as const)
+      expect(await replica.read(P, key as Key)).toMatchObject({
+        record: { version: versionAt(at) },
+      });
+    expect(replica.values).toBe(4);
+    expect([replica.applies, replica.queuedKeys, replica.unsyncedKeys]).toEqual([0, 0, 0]);
+  });
+
+  test('keeps the higher version of one written alone and one among many, whichever is first', async () => {
+    for (const aloneIsFirst of [true, false]) {
+      const { replica, store } = await newReplica();
+      const release = store.holdBatches();
+      const both = [
+        () => replica.apply(P, value(2), OVER),
+        () => replica.applyAll(P, [value(1, 'other' as Key), value(1)]),
+      ];
+      const done = (aloneIsFirst ? both : both.reverse()).map((write) => write());
+      await settled();
+      release();
+      await Promise.all(done);
+      expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
+      expect(replica.values).toBe(2);
+    }
+  });
+
+  test('keeps none of many records that the disk has no room for', async () => {
+    const { replica, store } = await newReplica();
+    store.failNextBatch(new StoreFullError('full'));
+    await expect(replica.applyAll(P, [value(1), value(1, 'b' as Key)])).rejects.toThrow(
+      StoreFullError,
+    );
+    expect(replica.values).toBe(0);
+    expect(await replica.read(P, K)).toEqual({ state: 'nothing' });
+  });
+
   test('acknowledges only after the sync, and shows nothing before it', async () => {
     const { replica, store } = await newReplica();
     const release = store.holdBatches();

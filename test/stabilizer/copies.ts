@@ -3,6 +3,7 @@ import type { Address, ClusterId, Epoch, Key, Lineage, NodeId, Partition } from 
 import { EpochCheck } from '../../src/membership/epoch-check.ts';
 import { EpochBarrier } from '../../src/replica/epoch-barrier.ts';
 import { KeyCounts } from '../../src/replica/key-counts.ts';
+import { KnownContents } from '../../src/replica/known-contents.ts';
 import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
 import { PartitionScan } from '../../src/replica/partition-scan.ts';
 import { Replica } from '../../src/replica/replica.ts';
@@ -69,6 +70,7 @@ export async function openCopy(
   const replica = new Replica({ store, places, counts, lossy, counters, log: silentLog, clock });
   const scan = new PartitionScan({ store, places, counts, clock });
   const barrier = new EpochBarrier();
+  const contents = new KnownContents({ scan, barrier, counts, lossy });
   /** The ring in force, and the one that whoever asks with a newer epoch would hand over. */
   const membership = {
     ring,
@@ -86,6 +88,7 @@ export async function openCopy(
     epochs,
     barrier,
     scan,
+    contents,
     lossy,
     rate,
     clock,
@@ -99,6 +102,7 @@ export async function openCopy(
     lossy,
     replica,
     scan,
+    contents,
     barrier,
     membership,
     epochs,

@@ -197,13 +197,21 @@ describe('the pull of a partition', () => {
     expect(pull.failed).toEqual([A, B, C]);
   });
 
+  test('believes no source that sends a key twice', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(record('x'));
+    pull.forged = { records: [record('x', 1).bytes, record('x', 2).bytes], next: undefined };
+    expect(await pull.attempt()).toBe(false);
+    expect(await pull.own.keys()).toEqual([]);
+  });
+
   test('does not follow pages that lead back', async () => {
     const pull = await begin(D, JOINT);
     for (const id of [A, B, C]) await pull.copy(id).keep(record('x'));
     pull.forged = { records: [record('x').bytes], next: 'x' as Key };
-    expect(await pull.attempt()).toBe(true);
-    expect(pull.failed).toEqual([A]);
-    expect(pull.asked.length).toBeLessThan(12);
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.failed).toEqual([A, B, C]);
+    expect(pull.asked).toHaveLength(3 * 3);
   });
 
   test('leaves sources alone that rest', async () => {
