@@ -34,6 +34,7 @@ import { remembered } from './runtime/remembered.ts';
 import type { Supervisor } from './runtime/supervisor.ts';
 import { AsideOffers } from './stabilizer/aside-offers.ts';
 import { ClusterOperator } from './stabilizer/operator.ts';
+import { Pacing } from './stabilizer/pacing.ts';
 import { PartitionTransfer } from './stabilizer/partition-transfer.ts';
 import { Replacement } from './stabilizer/replacement.ts';
 import { SettingsAgreement } from './stabilizer/settings-agreement.ts';
@@ -154,6 +155,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     replica,
     contents,
     lossy,
+    pacing: new Pacing(clock, () => replica.servedMs),
     clock,
     random: random('transfer'),
     counters,

@@ -84,6 +84,7 @@ export class Replica {
   /** Partitions of which surplus records are being removed: the end of the step under way. */
   readonly #removals = new Map<Partition, Promise<void>>();
   #applies = 0;
+  #servedMs = Number.NEGATIVE_INFINITY;
   #space: Space = 'ample';
 
   constructor(options: {
@@ -107,6 +108,11 @@ export class Replica {
   /** Values kept, over all partitions. A healed copy whose kind was misread is put right by the next scrub. */
   get values(): number {
     return Math.max(0, this.#counts.values);
+  }
+
+  /** When a record was read or written last for somebody who waits for it, monotonic. */
+  get servedMs(): number {
+    return this.#servedMs;
   }
 
   /** Applies under way. */
@@ -152,6 +158,7 @@ export class Replica {
 
   /** What is on disk under `key`, synced and verified. */
   async read(partition: Partition, key: Key): Promise<Held> {
+    this.#servedMs = this.#clock.monotonicMs();
     await this.#removals.get(partition);
     const held = await this.#load(partition, key);
     if (held.state === 'damaged' && held.cause === 'unsound') this.#reportDamage(partition, key);
@@ -166,6 +173,7 @@ export class Replica {
    */
   async apply(partition: Partition, record: SealedRecord, deadlineMs: number): Promise<Applied> {
     this.#applies += 1;
+    this.#servedMs = this.#clock.monotonicMs();
     try {
       await this.#removals.get(partition);
       // Only the decision waits its turn. The syncs of one key's writes overlap: the store makes

@@ -25,6 +25,7 @@ import { StoreFullError } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
+import type { Pacing } from './pacing.ts';
 
 export interface PullPorts {
   readonly self: NodeId;
@@ -33,6 +34,7 @@ export interface PullPorts {
   readonly replica: Pick<Replica, 'applyAll' | 'space' | 'removalOver'>;
   readonly contents: KnownContents;
   readonly lossy: LossyPartitions;
+  readonly pacing: Pick<Pacing, 'restAfter'>;
   readonly clock: Clock;
   readonly counters: Counters;
   readonly log: Log;
@@ -50,8 +52,6 @@ interface Cursor {
   refusedHere: boolean;
 }
 
-/** Records stored in one batch: a few milliseconds of work. */
-const APPLIED_AT_ONCE = 128;
 /**
  * How long a source may take over an answer, milliseconds: at first no longer than a lost message is worth,
  * then twice as long each time, up to a walk through the largest partition.
@@ -85,11 +85,12 @@ export class PartitionPull {
 
   /**
    * Pulls from the sources that answer now and are not `resting`; `onFailed` hears of each that did
-   * not do what it was asked. True when it was enough, counting earlier tries.
+   * not do what it was asked. True when it was enough, counting earlier tries. `signal` ends it early.
    */
   async attempt(
     resting: (source: NodeId) => boolean,
     onFailed: (source: NodeId) => void,
+    signal: AbortSignal,
   ): Promise<boolean> {
     const { self, membership } = this.#ports;
     const isOld = this.#old.includes(self);
@@ -97,10 +98,10 @@ export class PartitionPull {
       // A comparison walks through the own copy anyway; it is looked at alone where only it is missing.
       if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
       if (this.#isEnough) break;
-      if (!this.#isCurrent) return false;
+      if (!this.#isCurrent || signal.aborted) return false;
       if (source === self || this.#isMerged(source)) continue;
       if (resting(source) || !membership.isReachable(source)) continue;
-      const marks = await this.#pullFrom(source);
+      const marks = await this.#pullFrom(source, signal);
       if (marks === undefined) onFailed(source);
       else this.#merged.set(source, marks);
     }
@@ -169,21 +170,26 @@ export class PartitionPull {
    * The number of marks of the own copy before, when all that the source holds is on this disk;
    * `undefined` when it is not.
    */
-  async #pullFrom(source: NodeId): Promise<number | undefined> {
+  async #pullFrom(source: NodeId, signal: AbortSignal): Promise<number | undefined> {
+    const { clock, pacing } = this.#ports;
+    let startedMs = clock.monotonicMs();
     const cursor = this.#cursors.get(source) ?? (await this.#compare(source));
     if (cursor === undefined) return undefined;
     this.#cursors.set(source, cursor);
-    while (this.#isCurrent) {
+    for (;;) {
+      await pacing.restAfter(startedMs, signal);
+      if (!this.#isCurrent || signal.aborted) return undefined;
+      startedMs = clock.monotonicMs();
       const page = await this.#page(source, cursor);
       if (page === undefined || !(await this.#store(source, cursor, page.records)))
         return undefined;
       if (page.next === undefined) {
         this.#cursors.delete(source);
+        await pacing.restAfter(startedMs, signal);
         return cursor.refusedHere ? undefined : cursor.marks;
       }
       cursor.after = page.next;
     }
-    return undefined;
   }
 
   /** Both sides walk at the same time: the closer, the less that clients wrote meanwhile differs. */
@@ -221,18 +227,15 @@ export class PartitionPull {
 
   /** True when the whole page is on disk, but for records of which the own copy is damaged. */
   async #store(source: NodeId, cursor: Cursor, page: readonly Uint8Array[]): Promise<boolean> {
-    for (let at = 0; at < page.length; at += APPLIED_AT_ONCE) {
-      if (this.#ports.replica.space === 'exhausted') return false;
-      const records = page.slice(at, at + APPLIED_AT_ONCE).map(openSealed);
-      if (!this.#canBeStored(records)) {
-        this.#distrust(source, 'a record that is damaged, of another partition, or there twice');
-        return false;
-      }
-      const applied = await this.#apply(records);
-      if (applied === 'full') return false;
-      if (applied === 'damaged') cursor.refusedHere = true;
+    if (this.#ports.replica.space === 'exhausted') return false;
+    const records = page.map(openSealed);
+    if (!this.#canBeStored(records)) {
+      this.#distrust(source, 'a record that is damaged, of another partition, or there twice');
+      return false;
     }
-    return true;
+    const applied = await this.#apply(records);
+    if (applied === 'damaged') cursor.refusedHere = true;
+    return applied !== 'full';
   }
 
   async #apply(records: readonly SealedRecord[]): Promise<'held' | 'damaged' | 'full'> {

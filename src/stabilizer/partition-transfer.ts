@@ -1,7 +1,6 @@
 import type { Epoch, NodeId, Partition } from '../ids.ts';
 import { mustPull, partitionsToPull } from '../ring/pulls.ts';
 import type { Ring } from '../ring/ring.ts';
-import { sleep } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import { PartitionPull, type PullPorts } from './partition-pull.ts';
@@ -10,11 +9,6 @@ import { PartitionPull, type PullPorts } from './partition-pull.ts';
 const PULLS_AT_ONCE = 2;
 /** Mean pause between two looks at the ring, or two tries, milliseconds. */
 const LOOK_EVERY_MS = 250;
-/**
- * After a partition this node pulls nothing for as long as that one took, and at most so long,
- * milliseconds: clients have half of the time to themselves.
- */
-const LONGEST_REST_MS = 250;
 /** How long a source that failed is left alone, milliseconds. */
 const REST_MS = 1_000;
 
@@ -92,7 +86,6 @@ export class PartitionTransfer {
 
   /** Tries each partition that is left once. */
   async #turn(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#ports;
     const { ring } = this.#ports.membership;
     if (ring === undefined) return;
     const session = this.#sessionOf(ring) ?? this.#begin(ring);
@@ -101,24 +94,21 @@ export class PartitionTransfer {
     const queue = left.values();
     await Promise.all(
       Array.from({ length: PULLS_AT_ONCE }, async () => {
-        let tookMs = 0;
         for (const pull of queue) {
-          await sleep(clock, Math.min(tookMs, LONGEST_REST_MS), signal);
           if (signal.aborted || this.#ports.membership.ring !== ring) return;
-          const startedMs = clock.monotonicMs();
-          await this.#try(pull);
-          tookMs = clock.monotonicMs() - startedMs;
+          await this.#try(pull, signal);
         }
       }),
     );
     if (left.every(({ isDone }) => isDone)) this.#reportEnd(session);
   }
 
-  async #try(pull: PartitionPull): Promise<void> {
+  async #try(pull: PartitionPull, signal: AbortSignal): Promise<void> {
     const { clock, counters } = this.#ports;
     const isDone = await pull.attempt(
       (source) => (this.#rests.get(source) ?? 0) > clock.monotonicMs(),
       (source) => this.#rests.set(source, clock.monotonicMs() + REST_MS),
+      signal,
     );
     if (isDone) counters.add('partitions_pulled_total');
   }

@@ -12,7 +12,6 @@ import type { KnownContents } from '../replica/known-contents.ts';
 import type { LossyPartitions } from '../replica/lossy-partitions.ts';
 import type { PartitionScan, Scanned } from '../replica/partition-scan.ts';
 import type { Ring } from '../ring/ring.ts';
-import { MAX_LISTED } from '../rpc/field.ts';
 import type { Handlers, ReplyOf, RequestContext, RequestOf, Served } from '../rpc/messages.ts';
 import { refused, served } from '../rpc/served.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
@@ -23,7 +22,11 @@ export type TransferHandlers = Pick<Handlers, 'transfer.digests' | 'transfer.rec
 
 /** Walks through partitions at once; beyond it whoever asks has to come again. */
 const MAX_SERVED = 8;
-/** A page of records ends when it holds this many bytes; the first record may be larger. */
+/**
+ * A page of records ends when it holds this many, or this many bytes; the first record may be larger. It is
+ * stored in one batch: a millisecond or two of work at either end.
+ */
+const PAGE_RECORDS = 128;
 const PAGE_BYTES = 256 * 1024;
 /** It ends as well when this many were read: those of leaves that nobody wants cost time, too. */
 const MAX_WALKED_BYTES = 8 * 1024 * 1024;
@@ -195,7 +198,7 @@ class PageBuilder {
     return (
       this.#bytes >= PAGE_BYTES ||
       this.#walkedBytes >= MAX_WALKED_BYTES ||
-      this.records.length === MAX_LISTED
+      this.records.length === PAGE_RECORDS
     );
   }
 }

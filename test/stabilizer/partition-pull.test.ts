@@ -214,6 +214,20 @@ describe('the pull of a partition', () => {
     expect(pull.asked).toHaveLength(3 * 3);
   });
 
+  test('rests after each comparison and each page, and goes no further when it is to end', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(...records(300));
+    pull.silent.add(B).add(C);
+    await pull.attempt();
+    expect(pull.rests).toBe(1 + 3);
+
+    const ended = await begin(D, JOINT);
+    for (const id of [A, B, C]) await ended.copy(id).keep(...records(300));
+    ended.onRest = () => ended.over.abort();
+    expect(await ended.attempt()).toBe(false);
+    expect(ended.asked.map(({ type }) => type)).toEqual(['transfer.digests']);
+  });
+
   test('leaves sources alone that rest', async () => {
     const pull = await begin(D, JOINT);
     expect(await pull.attempt((source) => source !== A)).toBe(false);
@@ -238,8 +252,13 @@ async function begin(self: NodeId, ring: Ring) {
     asked: [] as Request[],
     askedOf: [] as NodeId[],
     failed: [] as NodeId[],
+    /** Rests after steps; `onRest` is what happens meanwhile. */
+    rests: 0,
+    onRest: (): void => undefined,
+    over: new AbortController(),
     attempt(resting: (source: NodeId) => boolean = () => false): Promise<boolean> {
-      return pull.attempt(resting, (source) => bench.failed.push(source));
+      const { signal } = bench.over;
+      return pull.attempt(resting, (source) => bench.failed.push(source), signal);
     },
     get isDone() {
       return pull.isDone;
@@ -273,6 +292,12 @@ async function begin(self: NodeId, ring: Ring) {
       ...own,
       membership,
       transport: { call: call as unknown as Transport['call'] },
+      pacing: {
+        async restAfter() {
+          bench.rests += 1;
+          bench.onRest();
+        },
+      },
       log: silentLog,
     },
     ring,
