@@ -29,7 +29,12 @@ import type { PeerLimits } from './limits.ts';
 import type { Handlers, ReplyOf, Request, RequestOf, RequestType } from './messages.ts';
 import { type CallResult, type LinkCall, OutgoingLink } from './outgoing-link.ts';
 import { PeerReport } from './peer-report.ts';
-import type { AddressAnswer, Answer, CallOptions, Transport } from './transport.ts';
+import type { AddressAnswer, Answer, CallOptions, TrafficClass, Transport } from './transport.ts';
+
+/** Transfers travel over a connection of their own: no request waits behind a page of records. */
+type Lane = 'requests' | 'transfers';
+
+const LANES: readonly Lane[] = ['requests', 'transfers'];
 
 export interface UpgradeTransportOptions {
   readonly nodeId: NodeId;
@@ -55,7 +60,10 @@ export class UpgradeTransport implements Transport {
   readonly #report: PeerReport;
   readonly #lives = new KnownLives();
   readonly #book = new AddressBook();
-  readonly #links = new Map<Address, OutgoingLink>();
+  readonly #links: Readonly<Record<Lane, Map<Address, OutgoingLink>>> = {
+    requests: new Map(),
+    transfers: new Map(),
+  };
   /** Those that have proved nothing yet, oldest first. */
   readonly #strangers = new Set<IncomingConnection>();
   readonly #incoming = new Set<IncomingConnection>();
@@ -156,7 +164,7 @@ export class UpgradeTransport implements Transport {
 
   async #close(): Promise<void> {
     const { clock, limits } = this.#options;
-    for (const link of this.#links.values()) link.close();
+    for (const link of this.#allLinks) link.close();
     for (const stranger of this.#strangers) stranger.end('this node is closing');
 
     const abort = new AbortController();
@@ -165,7 +173,7 @@ export class UpgradeTransport implements Transport {
     abort.abort();
     for (const connection of this.#incoming) connection.end('this node is closing');
 
-    this.#links.clear();
+    for (const lane of LANES) this.#links[lane].clear();
     this.#wheel.close();
     await Promise.all(this.#sockets);
   }
@@ -181,7 +189,8 @@ export class UpgradeTransport implements Transport {
       settle({ ok: false, failure: 'unreachable', reason: 'this node is closing' });
       return;
     }
-    const link = this.#links.get(address) ?? this.#openLink(address);
+    const lane = laneOf(traffic);
+    const link = this.#links[lane].get(address) ?? this.#openLink(address, lane);
     if (link === undefined) {
       settle({ ok: false, failure: 'unreachable', reason: 'not an address of the form host:port' });
       return;
@@ -198,7 +207,11 @@ export class UpgradeTransport implements Transport {
     });
   }
 
-  #openLink(address: Address): OutgoingLink | undefined {
+  get #allLinks(): readonly OutgoingLink[] {
+    return LANES.flatMap((lane) => [...this.#links[lane].values()]);
+  }
+
+  #openLink(address: Address, lane: Lane): OutgoingLink | undefined {
     if (!isAddress(address)) return undefined;
     const { clock, random, limits, counters } = this.#options;
     const link = new OutgoingLink({
@@ -220,11 +233,15 @@ export class UpgradeTransport implements Transport {
       onEnd: (end) => this.#report.ended(address, end),
       onStranger: (stranger, meant, peer) => this.#correct(stranger, meant, peer),
       onIdle: (idle) => {
-        if (this.#links.get(address) === idle) this.#links.delete(address);
+        if (this.#links[lane].get(address) === idle) this.#links[lane].delete(address);
       },
     });
-    this.#links.set(address, link);
+    this.#links[lane].set(address, link);
     return link;
+  }
+
+  #linksTo(address: Address): readonly OutgoingLink[] {
+    return LANES.map((lane) => this.#links[lane].get(address)).filter((link) => link !== undefined);
   }
 
   #terms(): HandshakeTerms {
@@ -249,17 +266,18 @@ export class UpgradeTransport implements Transport {
     this.#incoming.add(connection);
     this.#meet(peer);
     const sought = this.#book.addressOf(peer.nodeId);
-    const link = sought === undefined ? undefined : this.#links.get(sought);
-    if (sought === undefined || link?.isResting) this.#book.show(peer.nodeId, peer.address);
+    const links = sought === undefined ? [] : this.#linksTo(sought);
+    if (sought === undefined || links.some(({ isResting }) => isResting))
+      this.#book.show(peer.nodeId, peer.address);
     else this.#book.suggest(peer.nodeId, peer.address);
     // It is there again: calls need not wait for the end of the pause.
-    link?.retry();
+    for (const link of links) link.retry();
   }
 
   /** A node that was started again has no use for connections of its life before. */
   #meet(peer: PeerCard): void {
     if (!this.#lives.meet(peer)) return;
-    for (const link of this.#links.values()) {
+    for (const link of this.#allLinks) {
       const before = link.peer;
       if (before?.nodeId === peer.nodeId && before.nonce !== peer.nonce) {
         link.drop('the node has been started again');
@@ -276,7 +294,8 @@ export class UpgradeTransport implements Transport {
   /** Whether there is a connection to this node where the book has it. */
   #isReached(node: NodeId): boolean {
     const address = this.#book.addressOf(node);
-    return address !== undefined && this.#links.get(address)?.peer?.nodeId === node;
+    if (address === undefined) return false;
+    return this.#linksTo(address).some(({ peer }) => peer?.nodeId === node);
   }
 
   #correct(link: OutgoingLink, meant: NodeId, peer: PeerCard): void {
@@ -332,6 +351,10 @@ export class UpgradeTransport implements Transport {
     const tracked = closed.then(forget, forget);
     this.#sockets.add(tracked);
   }
+}
+
+function laneOf(traffic: TrafficClass): Lane {
+  return traffic === 'transfer' ? 'transfers' : 'requests';
 }
 
 function answerOf<Reply>(to: NodeId, result: CallResult): Answer<Reply> {

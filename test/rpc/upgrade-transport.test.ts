@@ -1,6 +1,6 @@
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Address, ClusterId, Epoch, NodeId } from '../../src/ids.ts';
+import type { Address, ClusterId, Epoch, NodeId, Partition } from '../../src/ids.ts';
 import type { Handlers, Served } from '../../src/rpc/messages.ts';
 import type { CallOptions } from '../../src/rpc/transport.ts';
 import { MESSAGE_SAMPLES, MESSAGE_TYPES } from './message-samples.ts';
@@ -58,6 +58,12 @@ async function mute(): Promise<Address> {
   });
   const { port } = server.address() as { port: number };
   return `127.0.0.1:${port}` as Address;
+}
+
+function openSockets({ server }: Peer): Promise<number> {
+  return new Promise((resolve, reject) =>
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  );
 }
 
 afterEach(async () => {
@@ -163,6 +169,26 @@ describe('calls', () => {
     const read = answers[2];
     expect(read.ok && record.equals(read.reply.record ?? Buffer.of())).toBe(true);
     expect(lengths).toEqual([5, record.length]);
+  });
+
+  test('of transfers travel over a connection of their own, ended like the other', async () => {
+    let upgrades = 0;
+    const [a, b] = await startTwo();
+    b.server.on('upgrade', () => (upgrades += 1));
+    const digests = { type: 'transfer.digests', epoch, partition: 0 as Partition } as const;
+    const ask = () =>
+      Promise.all([
+        a.transport.call(b.nodeId, READ, CLIENT),
+        a.transport.call(b.nodeId, READ, { ...CLIENT, traffic: 'repair' }),
+        a.transport.call(b.nodeId, RING, { ...CLIENT, traffic: 'membership' }),
+        a.transport.call(b.nodeId, digests, { ...CLIENT, traffic: 'transfer' }),
+      ]);
+    for (let time = 0; time < 2; time++) {
+      expect((await ask()).every(({ ok }) => ok)).toBe(true);
+      expect(upgrades).toBe(2);
+    }
+    await a.transport.close();
+    await vi.waitFor(async () => expect(await openSockets(b)).toBe(0));
   });
 
   test('of a message too large for a frame are not sent', async () => {
