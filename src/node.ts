@@ -13,6 +13,7 @@ import type { ClusterView } from './membership/cluster-view.ts';
 import { EpochCheck } from './membership/epoch-check.ts';
 import { type Identity, openIdentity } from './membership/identity.ts';
 import { Membership } from './membership/membership.ts';
+import { PartialWrites } from './quorum/partial-writes.ts';
 import { Aside } from './replica/aside.ts';
 import { EpochBarrier } from './replica/epoch-barrier.ts';
 import { KeyCounts } from './replica/key-counts.ts';
@@ -175,11 +176,13 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     log,
   });
   const replicas = new ReplicaCaller({ self, local: replicaSide.handlers, transport, clock, log });
+  const partialWrites = new PartialWrites();
   const operations = new Coordinator({
     self,
     membership,
     replicas,
     versions,
+    partialWrites,
     clock,
     counters,
     log,
@@ -216,7 +219,11 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   transport.serve(handlers);
 
   const changes = { self, membership, transport, clock, log, events };
-  const replacement = new Replacement({ ...changes, random: random('replacement') });
+  const replacement = new Replacement({
+    ...changes,
+    partialWrites,
+    random: random('replacement'),
+  });
   const transitionEnd = new TransitionEnd({ ...changes, random: random('transition-end') });
   const settings = new SettingsAgreement({ ...changes, random: random('settings'), onRefused });
 

@@ -5,6 +5,7 @@
 import type { ClientError, ReplicaReport, ReplicaState } from '../errors.ts';
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
+import type { PartialWrites } from '../quorum/partial-writes.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
 import type { Ring } from '../ring/ring.ts';
 import { Gather } from '../rpc/gather.ts';
@@ -21,6 +22,7 @@ export interface CoordinatorPorts {
   readonly membership: Membership;
   readonly replicas: ReplicaCaller;
   readonly versions: VersionClock;
+  readonly partialWrites: PartialWrites;
   readonly clock: Clock;
   readonly counters: Counters;
   readonly log: Log;

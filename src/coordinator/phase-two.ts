@@ -30,8 +30,9 @@ export async function storeRecord(
   for (;;) {
     const sent = await sendOnce(attempt, record, level);
     doubtful ||= sent.doubtful;
-    repairs.finishWrite(attempt, sent.answers);
-    if (sent.quorum.verdict === 'met') {
+    const isMet = sent.quorum.verdict === 'met';
+    repairs.finishWrite(attempt, sent.answers, isMet);
+    if (isMet) {
       return { acknowledged: sent.quorum.acknowledged, replicas: attempt.nodes.length };
     }
     const ring = ports.membership.ring;

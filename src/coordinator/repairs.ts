@@ -32,9 +32,12 @@ export class Repairs {
     this.#healSoon(key, [node]);
   }
 
-  /** Hears the stragglers of a write. A replica that refused it because its copy is damaged is healed. */
-  finishWrite(attempt: Attempt, answers: Gather<unknown>): void {
-    this.#hearWrite(attempt, answers).catch((error: unknown) => this.#giveUp(error));
+  /**
+   * Hears the stragglers of a write. A replica that refused it because its copy is damaged is healed; one
+   * that has no copy of an `acknowledged` write is remembered.
+   */
+  finishWrite(attempt: Attempt, answers: Gather<unknown>, acknowledged: boolean): void {
+    this.#hearWrite(attempt, answers, acknowledged).catch((error: unknown) => this.#giveUp(error));
   }
 
   /** Hears the stragglers of a read and repairs what they show. */
@@ -42,8 +45,19 @@ export class Repairs {
     this.#hearRead(attempt, round).catch((error: unknown) => this.#giveUp(error));
   }
 
-  async #hearWrite(attempt: Attempt, answers: Gather<unknown>): Promise<void> {
-    for await (const answer of answers) await attempt.note(answer);
+  async #hearWrite(
+    attempt: Attempt,
+    answers: Gather<unknown>,
+    acknowledged: boolean,
+  ): Promise<void> {
+    for await (const answer of answers) {
+      await attempt.note(answer);
+      if (answer.ok) attempt.acknowledged(answer.from);
+    }
+    const { nodes, partition, ring } = attempt;
+    const holders = nodes.filter((node) => attempt.stateOf(node) === 'acknowledged');
+    if (acknowledged && holders.length < nodes.length)
+      this.#ports.partialWrites.note(partition, ring.epoch, holders);
     const damaged = attempt.nodes.filter((node) => attempt.stateOf(node) === 'damaged');
     this.#healSoon(attempt.key, damaged);
   }

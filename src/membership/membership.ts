@@ -202,6 +202,11 @@ export class Membership {
     return this.#journal.ended;
   }
 
+  /** The last ring under which partitions went on with what survived of their replicas. */
+  get survivorsRing(): Ring | undefined {
+    return this.#journal.survivorsRing;
+  }
+
   /** Takes a ring that came with a message, if it is newer. */
   adopt(ring: Uint8Array): Promise<void> {
     return this.#rings.adopt(ring);

@@ -18,6 +18,7 @@ export class RingJournal {
   readonly #ended: EndedTask[] = [];
   readonly #replaced = new Set<string>();
   #ring: Ring | undefined;
+  #survivorsRing: Ring | undefined;
 
   constructor(events: ClusterEvents) {
     this.#events = events;
@@ -28,10 +29,16 @@ export class RingJournal {
     return this.#ended.toReversed();
   }
 
+  /** The last one under which partitions went on with what survived of their replicas. */
+  get survivorsRing(): Ring | undefined {
+    return this.#survivorsRing;
+  }
+
   /** Another ring is in force. The first one may be that found on disk. */
   note(ring: Ring): void {
     const before = this.#ring;
     this.#ring = ring;
+    if (ring.recovering.length > 0) this.#survivorsRing = ring;
     if (before?.next !== undefined) this.#end(before, ring);
     this.#tellOfRing(ring, before);
     this.#tellOfReturns(ring, before);

@@ -5,6 +5,7 @@
  */
 import type { NodeId } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
+import type { PartialWrites } from '../quorum/partial-writes.ts';
 import {
   changedRing,
   partitionsLost,
@@ -18,6 +19,7 @@ import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Log } from '../telemetry/log.ts';
+import { LossReport } from './loss-report.ts';
 import { waitsMs } from './turn-taking.ts';
 
 const LOOK_EVERY_MS = 500;
@@ -29,6 +31,7 @@ export class Replacement {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #events: ClusterEvents;
+  readonly #losses: LossReport;
   readonly #loop: Loop;
   #frozen = false;
   /** When this node first saw the ring of the present epoch while it was silent to members. */
@@ -41,12 +44,14 @@ export class Replacement {
     readonly random: Random;
     readonly log: Log;
     readonly events: ClusterEvents;
+    readonly partialWrites: PartialWrites;
   }) {
     this.#self = options.self;
     this.#membership = options.membership;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#events = options.events;
+    this.#losses = new LossReport(options);
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -67,6 +72,7 @@ export class Replacement {
   }
 
   async #turn(): Promise<void> {
+    this.#losses.look();
     const { ring } = this.#membership;
     if (ring?.member(this.#self) === undefined) {
       this.#frozen = false; // whoever has left replaces nobody

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/errors.ts';
 import type { Key } from '../../src/ids.ts';
 import type { Ring } from '../../src/ring/ring.ts';
+import type { ClusterEvent } from '../../src/telemetry/cluster-events.ts';
 import { Story } from '../simulator/story.ts';
 
 const GRACE_MS = 2_000;
@@ -97,6 +98,31 @@ describe('several members that die', () => {
       expect(await story.get(1, key)).toBe(`of ${key}`);
       expect(await living(story, key)).toEqual([1, 2, 3]);
     }
+    expectRightRings(story);
+  });
+
+  test('two of five at once: writes that no survivor has are counted and told', async () => {
+    const story = await filled();
+    const [key = ''] = KEYS;
+    const { keepers, others } = await story.replicasOf(key);
+    const [survivor = 0, ...victims] = keepers;
+    const [coordinator = 0, bystander = 0] = others;
+    const told: ClusterEvent[][] = [coordinator, bystander].map((number) => {
+      const events: ClusterEvent[] = [];
+      story.at(number).events.listen(undefined, ({ event }) => events.push(event));
+      return events;
+    });
+    story.network.cut(`node${coordinator}`, `node${survivor}`);
+    await story.put(coordinator, key, 'on two only');
+    await story.put(coordinator, key, 'on these again');
+    await story.pass(100);
+    for (const number of victims) story.cluster.crash(story.node(number));
+    story.network.mend();
+    await story.settled(...[survivor, coordinator, bystander].sort());
+    expect(await story.get(coordinator, key)).toBe(`of ${key}`);
+    await story.pass(1_000);
+    const missing = told.map((events) => events.filter(({ type }) => type === 'writes.missing'));
+    expect(missing).toEqual([[expect.objectContaining({ writes: 2 })], []]);
     expectRightRings(story);
   });
 
