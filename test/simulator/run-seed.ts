@@ -1,3 +1,4 @@
+import type { Ring } from '../../src/ring/ring.ts';
 import { Absences } from './absences.ts';
 import { convergence } from './convergence.ts';
 import { type FaultKind, Faults } from './faults.ts';
@@ -21,6 +22,8 @@ const END_WITHIN_MS = 10_000;
 const RECOVERY_WITHIN_MS = 60_000;
 /** Dead members are replaced, transitions end, promises of silence lapse: all of them after graces. */
 const RECOVERY_WITHIN_GRACES = 10;
+/** Nodes that come back after the copies were compared: then they are compared again. */
+const MOST_RETURNS = 3;
 
 export interface SettingsInForce extends Omit<RunSettings, 'clients'> {
   readonly clients: readonly number[];
@@ -135,6 +138,14 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     return result();
   };
 
+  let compared: Ring | undefined;
+  const apartAfter = async (obstacle: string | undefined): Promise<string[]> => {
+    compared = rings.newest;
+    const keys = [...history.byKey().keys()];
+    const differences = await convergence({ cluster, scheduler, rings, keys });
+    return obstacle === undefined ? differences : [`not at rest: ${obstacle}`, ...differences];
+  };
+
   if (!cluster.ready) return failed(`no cluster yet: ${cluster.obstacles}`);
   workload.start();
   faults.start();
@@ -149,15 +160,17 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   faults.heal();
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
   const withinMs = RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (factorMayChange ? graceMs : 0);
-  const obstacle = await rest({ cluster, scheduler, rings, changes, withinMs });
+  const restFrom = { cluster, scheduler, rings, changes, withinMs };
+  const obstacle = await rest(restFrom);
   if (!cluster.ready && obstacle !== undefined && contract === 'still')
     return failed(`not ready again: ${cluster.obstacles}`);
 
   hash = trace.hash;
   if (verdict === undefined) return result();
-  const keys = [...history.byKey().keys()];
-  const apart = obstacle === undefined ? [] : [`not at rest: ${obstacle}`];
-  apart.push(...(await convergence({ cluster, scheduler, rings, keys })));
+  let apart = await apartAfter(obstacle);
+  // One that was cut off while it was sent away comes back as another whenever it hears of it.
+  for (let again = 0; again < MOST_RETURNS && rings.newest !== compared; again++)
+    apart = await apartAfter(await rest(restFrom));
   // Records are never taken away; a scrub that misses one raises a false alarm.
   const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
   if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
