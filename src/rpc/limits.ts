@@ -29,6 +29,8 @@ export interface PeerLimits {
   readonly maxAnswerBytes: number;
   /** A connection that owes answers and sent nothing for this long is given up. */
   readonly silentAfterMs: number;
+  /** The same for the connection of transfers, where an answer may take a walk through a partition. */
+  readonly transfersSilentAfterMs: number;
   /** How long `close` waits for requests being served. */
   readonly closeTimeoutMs: number;
 }
@@ -49,5 +51,6 @@ export const PEER_LIMITS: PeerLimits = {
   maxRequestsServed: 2_048,
   maxAnswerBytes: 4 * MIB,
   silentAfterMs: 5_000,
+  transfersSilentAfterMs: 120_000,
   closeTimeoutMs: 2_000,
 };

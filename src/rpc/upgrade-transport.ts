@@ -218,7 +218,8 @@ export class UpgradeTransport implements Transport {
       address,
       clock,
       random,
-      limits,
+      limits:
+        lane === 'transfers' ? { ...limits, silentAfterMs: limits.transfersSilentAfterMs } : limits,
       wheel: this.#wheel,
       dial: (target, onDialled) => {
         const dialling = dial(target, limits, onDialled);
@@ -266,12 +267,11 @@ export class UpgradeTransport implements Transport {
     this.#incoming.add(connection);
     this.#meet(peer);
     const sought = this.#book.addressOf(peer.nodeId);
-    const links = sought === undefined ? [] : this.#linksTo(sought);
-    if (sought === undefined || links.some(({ isResting }) => isResting))
-      this.#book.show(peer.nodeId, peer.address);
+    const link = sought === undefined ? undefined : this.#links.requests.get(sought);
+    if (sought === undefined || link?.isResting) this.#book.show(peer.nodeId, peer.address);
     else this.#book.suggest(peer.nodeId, peer.address);
     // It is there again: calls need not wait for the end of the pause.
-    for (const link of links) link.retry();
+    if (sought !== undefined) for (const each of this.#linksTo(sought)) each.retry();
   }
 
   /** A node that was started again has no use for connections of its life before. */
