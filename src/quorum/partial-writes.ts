@@ -39,24 +39,27 @@ export class PartialWrites {
     kinds.set('', { ...counted, epoch, count: counted.count + 1 });
   }
 
-  /** How many writes of the partition none of `survivors` confirmed. They are not counted again. */
-  takeLost(partition: Partition, survivors: readonly NodeId[]): number {
+  /**
+   * How many writes of the partition, under epochs below `epoch`, none of `survivors` confirmed. They are
+   * not counted again.
+   */
+  takeLost(partition: Partition, epoch: Epoch, survivors: readonly NodeId[]): number {
     const kinds = this.#byPartition.get(partition) ?? new Map<string, Counted>();
     let lost = 0;
-    for (const [kind, { holders, count }] of kinds) {
-      if (holders.some((holder) => survivors.includes(holder))) continue;
-      lost += count;
+    for (const [kind, counted] of kinds) {
+      if (counted.epoch >= epoch) continue;
+      if (counted.holders.some((holder) => survivors.includes(holder))) continue;
+      lost += counted.count;
       kinds.delete(kind);
     }
     if (kinds.size === 0) this.#byPartition.delete(partition);
     return lost;
   }
 
-  /** All replicas have pulled since: what was noted under an epoch below this one is where it belongs. */
-  forgetBelow(epoch: Epoch): void {
-    for (const [partition, kinds] of this.#byPartition) {
-      for (const [kind, counted] of kinds) if (counted.epoch < epoch) kinds.delete(kind);
-      if (kinds.size === 0) this.#byPartition.delete(partition);
-    }
+  /** All replicas have pulled the partition under `epoch`: what was noted before is where it belongs. */
+  forgetBelow(partition: Partition, epoch: Epoch): void {
+    const kinds = this.#byPartition.get(partition) ?? new Map<string, Counted>();
+    for (const [kind, counted] of kinds) if (counted.epoch < epoch) kinds.delete(kind);
+    if (kinds.size === 0) this.#byPartition.delete(partition);
   }
 }

@@ -1,6 +1,8 @@
-import type { Epoch } from '../ids.ts';
+import type { Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { PartialWrites } from '../quorum/partial-writes.ts';
+import { inTransition } from '../ring/pulls.ts';
+import type { Ring } from '../ring/ring.ts';
 import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Log } from '../telemetry/log.ts';
 
@@ -13,6 +15,8 @@ export class LossReport {
   readonly #partialWrites: Pick<PartialWrites, 'takeLost' | 'forgetBelow'>;
   readonly #events: ClusterEvents;
   readonly #log: Log;
+  /** The joint ring seen last, while it may still be in force. */
+  #joint: Ring | undefined;
 
   constructor(options: {
     readonly membership: Pick<Membership, 'ring' | 'survivorsRing'>;
@@ -29,9 +33,18 @@ export class LossReport {
   look(): void {
     this.#report();
     const { ring } = this.#membership;
-    // The joint ring before it ended because all had pulled what was written before that one.
-    if (ring !== undefined && ring.next === undefined)
-      this.#partialWrites.forgetBelow((ring.epoch - 1) as Epoch);
+    if (ring?.next !== undefined) this.#joint = ring;
+    else this.#forgetWhatWasPulled();
+  }
+
+  #forgetWhatWasPulled(): void {
+    const joint = this.#joint;
+    this.#joint = undefined;
+    if (joint === undefined) return;
+    for (let partition = 0; partition < joint.partitionCount; partition++) {
+      if (inTransition(joint, partition as Partition))
+        this.#partialWrites.forgetBelow(partition as Partition, joint.epoch);
+    }
   }
 
   /** Of the last survivors' ring, which may be over already. */
@@ -39,8 +52,10 @@ export class LossReport {
     const ring = this.#membership.survivorsRing;
     if (ring === undefined) return;
     let writes = 0;
-    for (const partition of ring.recovering)
-      writes += this.#partialWrites.takeLost(partition, ring.assignment[partition] ?? []);
+    for (const partition of ring.recovering) {
+      const survivors = ring.assignment[partition] ?? [];
+      writes += this.#partialWrites.takeLost(partition, ring.epoch, survivors);
+    }
     if (writes === 0) return;
     this.#events.tell({ type: 'writes.missing', epoch: ring.epoch, writes });
     this.#log.error(
