@@ -15,6 +15,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
   const [
     { createNode },
     { createHttpServer },
+    { MAX_TIMEOUT_MS },
     { PEER_LIMITS },
     { UpgradeTransport },
     { Lives },
@@ -27,6 +28,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
   ] = await Promise.all([
     import('./node.ts'),
     import('./http/server.ts'),
+    import('./http/query.ts'),
     import('./rpc/limits.ts'),
     import('./rpc/upgrade-transport.ts'),
     import('./runtime/lives.ts'),
@@ -88,6 +90,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
         return transport;
       },
       address,
+      longestRequestMs: MAX_TIMEOUT_MS,
       supervisor: {
         fail: hooks.fail,
         restart(reason) {

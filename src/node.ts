@@ -82,6 +82,8 @@ export interface NodePorts {
   readonly supervisor: Supervisor;
   readonly log: Log;
   readonly counters: Counters;
+  /** The longest time that a request may be given, milliseconds. */
+  readonly longestRequestMs: number;
 }
 
 export interface QuorateNode {
@@ -107,7 +109,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const versions = await VersionClock.open({ node: self, incarnation, clock, store });
   const places = await RecordPlaces.open(store);
   const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store);
+  const lossy = await LossyPartitions.open(store, clock.monotonicMs() + ports.longestRequestMs);
   const replica = new Replica({ store, places, counts, lossy, counters, log, clock });
 
   const life = identity.nonce.slice(0, 8);
@@ -135,7 +137,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const epochs = new EpochCheck({ membership, clock, counters });
   const barrier = new EpochBarrier();
   const scan = new PartitionScan({ store, places, counts, clock });
-  const contents = new KnownContents({ scan, barrier, counts, lossy });
+  const contents = new KnownContents({ scan, barrier, counts, lossy, clock });
   const rate = new RateLimit(clock, config.transferRateBytes);
   const onDamaged = (key: Key): void => operations.healOwn(key);
   const source = new TransferSource({

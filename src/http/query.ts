@@ -14,7 +14,7 @@ export interface Parameters {
 }
 
 const MIN_TIMEOUT_MS = 1;
-const MAX_TIMEOUT_MS = 600_000;
+export const MAX_TIMEOUT_MS = 600_000;
 
 const NOTHING: Query = new Map();
 

@@ -34,6 +34,11 @@ export class LeafDigests {
     this.#sums[leaf] = sum + checksum;
   }
 
+  /** Records in a leaf. */
+  countOf(leaf: number): number {
+    return this.#counts[leaf] ?? 0;
+  }
+
   get records(): number {
     return this.#counts.reduce((sum, count) => sum + count, 0);
   }

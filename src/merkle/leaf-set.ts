@@ -5,6 +5,8 @@ export const LEAVES = 256;
 
 export type LeafSet = ReadonlySet<number>;
 
+export const ALL_LEAVES: LeafSet = new Set(Array.from({ length: LEAVES }, (_, leaf) => leaf));
+
 export function encodeLeaves(leaves: LeafSet): Uint8Array {
   const bits = new Uint8Array(LEAVES / 8);
   for (const leaf of leaves) bits[leaf >> 3] = (bits[leaf >> 3] ?? 0) | (1 << (leaf & 7));

@@ -5,10 +5,12 @@
  *
  * A source speaks for what older epochs left behind, so a walk is kept for others only when it began
  * after the last change of those was over. What changes later reaches the new replicas by itself; that a
- * walk does not show it costs a leaf that is sent again.
+ * walk does not show it costs a leaf that is sent again. A walk proves nothing for long, since a disk may
+ * lose records without a trace.
  */
 import type { Epoch, Partition } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { EpochBarrier } from './epoch-barrier.ts';
 import type { KeyCounts } from './key-counts.ts';
 import type { LossyPartitions } from './lossy-partitions.ts';
@@ -16,12 +18,15 @@ import type { PartitionContents, PartitionScan } from './partition-scan.ts';
 
 /** Partitions kept, a few kilobytes each. */
 const MAX_KEPT = 512;
+/** How long a walk is kept, from its beginning, milliseconds. */
+const MAX_AGE_MS = 2_000;
 /** Records that may have changed since: of 256 leaves this many are sent again at the most. */
 const MAX_CHANGES = 4;
 
 interface Walked {
   readonly contents: Promise<PartitionContents>;
-  /** What was counted when the walk began. */
+  /** When the walk began, monotonic, and what was counted then. */
+  readonly startedMs: number;
   readonly changes: number;
   readonly removed: number;
   readonly marks: number;
@@ -32,6 +37,7 @@ export class KnownContents {
   readonly #barrier: Pick<EpochBarrier, 'isSettledBelow'>;
   readonly #counts: Pick<KeyCounts, 'changes' | 'removed'>;
   readonly #lossy: Pick<LossyPartitions, 'marks'>;
+  readonly #clock: Clock;
   #epoch: Epoch | undefined;
   /** In the order of the walks. */
   readonly #walked = new Map<Partition, Walked>();
@@ -41,11 +47,13 @@ export class KnownContents {
     readonly barrier: Pick<EpochBarrier, 'isSettledBelow'>;
     readonly counts: Pick<KeyCounts, 'changes' | 'removed'>;
     readonly lossy: Pick<LossyPartitions, 'marks'>;
+    readonly clock: Clock;
   }) {
     this.#scan = options.scan;
     this.#barrier = options.barrier;
     this.#counts = options.counts;
     this.#lossy = options.lossy;
+    this.#clock = options.clock;
   }
 
   /** What the partition holds, by the tokens of `ring`, or held a few changes ago under the same ring. */
@@ -57,8 +65,9 @@ export class KnownContents {
     return this.#walk(partition, ring);
   }
 
-  #isFresh(partition: Partition, { changes, removed, marks }: Walked): boolean {
+  #isFresh(partition: Partition, { startedMs, changes, removed, marks }: Walked): boolean {
     return (
+      this.#clock.monotonicMs() <= startedMs + MAX_AGE_MS &&
       this.#counts.changes(partition) <= changes + MAX_CHANGES &&
       this.#counts.removed(partition) === removed &&
       this.#lossy.marks(partition) === marks
@@ -66,6 +75,7 @@ export class KnownContents {
   }
 
   #walk(partition: Partition, ring: Pick<Ring, 'epoch' | 'tokenOf'>): Promise<PartitionContents> {
+    const startedMs = this.#clock.monotonicMs();
     const isForAll = this.#barrier.isSettledBelow(ring.epoch);
     const changes = this.#counts.changes(partition);
     const removed = this.#counts.removed(partition);
@@ -73,7 +83,7 @@ export class KnownContents {
     const contents = this.#scan.contents(partition, ring);
     this.#walked.delete(partition);
     if (!isForAll) return contents;
-    const walked: Walked = { contents, changes, removed, marks };
+    const walked: Walked = { contents, startedMs, changes, removed, marks };
     this.#walked.set(partition, walked);
     for (const oldest of this.#walked.keys()) {
       if (this.#walked.size <= MAX_KEPT) break;

@@ -16,16 +16,23 @@ export class LossyPartitions {
   readonly #partitions: Set<Partition>;
   /** How often each partition was marked in this life. */
   readonly #marks = new Map<Partition, number>();
+  /** From when on the others can tell what is missing, monotonic. */
+  readonly #tellableMs = new Map<Partition, number>();
+  /** The latest deadline of a write that was acknowledged here. */
+  #latestDeadlineMs = Number.NEGATIVE_INFINITY;
   /** Keys that the other replicas do not hold either, in the order in which that was learnt. */
   readonly #proven = new Set<Key>();
 
-  private constructor(store: Store, partitions: Set<Partition>) {
+  private constructor(store: Store, partitions: Set<Partition>, tellableMs: number) {
     this.#store = store;
     this.#partitions = partitions;
+    for (const partition of partitions) this.#tellableMs.set(partition, tellableMs);
   }
 
-  static async open(store: Store): Promise<LossyPartitions> {
-    return new LossyPartitions(store, new Set((await ownNumbers(store, 'lossy/')) as Partition[]));
+  /** `tellableMs`: when all writes are over that a former life may have acknowledged, monotonic. */
+  static async open(store: Store, tellableMs: number): Promise<LossyPartitions> {
+    const marked = (await ownNumbers(store, 'lossy/')) as Partition[];
+    return new LossyPartitions(store, new Set(marked), tellableMs);
   }
 
   has(partition: Partition): boolean {
@@ -42,16 +49,31 @@ export class LossyPartitions {
     return this.#marks.get(partition) ?? 0;
   }
 
+  /** A write was acknowledged here; until its deadline, monotonic, it may be on its way to the others. */
+  noteAcknowledged(deadlineMs: number): void {
+    this.#latestDeadlineMs = Math.max(this.#latestDeadlineMs, deadlineMs);
+  }
+
+  /**
+   * Whether the others hold by now what this disk acknowledged before the partition was marked last. A
+   * comparison with them before that may miss a write that only this node had then, and lost.
+   */
+  othersCanTell(partition: Partition, nowMs: number): boolean {
+    return nowMs >= (this.#tellableMs.get(partition) ?? Number.NEGATIVE_INFINITY);
+  }
+
   /** From now on; the changes make it last. */
   mark(partition: Partition): readonly Change[] {
     this.#partitions.add(partition);
+    this.#tellableMs.set(partition, this.#latestDeadlineMs);
     this.#marks.set(partition, this.marks(partition) + 1);
     return [keepOwn(`lossy/${partition}`, {})];
   }
 
   /**
    * Takes the mark off a partition that was made whole from other replicas, all of them asked after it
-   * was marked for the `marks`th time; not when another loss was found since. @throws StoreFullError
+   * was marked for the `marks`th time, and when they could tell; not when another loss was found since.
+   * @throws StoreFullError
    */
   async lift(partition: Partition, marks: number): Promise<void> {
     if (this.marks(partition) !== marks) return;

@@ -184,6 +184,7 @@ export class Replica {
       if (submitted === undefined || submitted === 'damaged') return { state: 'damaged' };
       await submitted.durable;
       const { version } = submitted.record;
+      this.#lossy.noteAcknowledged(deadlineMs);
       this.#acknowledged.note(record.key, version, deadlineMs, this.#clock.monotonicMs());
       return { state: 'held', version };
     } finally {

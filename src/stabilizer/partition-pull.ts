@@ -4,13 +4,14 @@
  * leaf by leaf, and what differs is fetched page by page; after an error it goes on behind the last page
  * that was stored. Afresh compared for each source: what one brought, the next need not bring again.
  *
- * A copy that lost records without a trace is whole again at the end, unless it is a survivor's. Should
- * a loss be found in the meantime, what was pulled before may be what was lost, and is pulled again.
+ * A copy that lost records without a trace is whole again at the end, unless it is a survivor's: it takes
+ * all that the sources hold, compared with nothing, when they hold all that it ever acknowledged. Should a
+ * loss be found in the meantime, what was pulled before may be what was lost, and is pulled again.
  */
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
-import { LeafDigests } from '../merkle/leaf-digests.ts';
-import { encodeLeaves } from '../merkle/leaf-set.ts';
+import { LeafDigests, leafOf } from '../merkle/leaf-digests.ts';
+import { ALL_LEAVES, encodeLeaves } from '../merkle/leaf-set.ts';
 import type { KnownContents } from '../replica/known-contents.ts';
 import type { LossyPartitions } from '../replica/lossy-partitions.ts';
 import type { PartitionContents } from '../replica/partition-scan.ts';
@@ -45,6 +46,8 @@ export interface PullPorts {
 /** Where a source is read on. */
 interface Cursor {
   readonly leaves: Uint8Array;
+  /** Records that the source said to hold and did not send yet, by leaf. */
+  readonly owed: Map<number, number>;
   /** How often the own copy had been marked as lossy when it was compared. */
   readonly marks: number;
   after: Key | undefined;
@@ -92,8 +95,9 @@ export class PartitionPull {
     onFailed: (source: NodeId) => void,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { self, membership } = this.#ports;
+    const { self, membership, lossy, clock } = this.#ports;
     const isOld = this.#old.includes(self);
+    if (!lossy.othersCanTell(this.partition, clock.monotonicMs())) return false;
     for (const source of this.#old) {
       // A comparison walks through the own copy anyway; it is looked at alone where only it is missing.
       if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
@@ -186,7 +190,7 @@ export class PartitionPull {
       if (page.next === undefined) {
         this.#cursors.delete(source);
         await pacing.restAfter(startedMs, signal);
-        return cursor.refusedHere ? undefined : cursor.marks;
+        return cursor.refusedHere || cursor.owed.size > 0 ? undefined : cursor.marks;
       }
       cursor.after = page.next;
     }
@@ -197,6 +201,11 @@ export class PartitionPull {
     const { partition } = this;
     const { epoch } = this.#ring;
     const marks = this.#marks;
+    const cursor = { marks, after: undefined, refusedHere: false };
+    if (this.#ports.lossy.has(partition)) {
+      await this.#lookAtOwn();
+      return { ...cursor, leaves: encodeLeaves(ALL_LEAVES), owed: new Map() };
+    }
     const request = { type: 'transfer.digests', epoch, partition } as const;
     const [reply, own] = await Promise.all([
       this.#ask<'transfer.digests'>(source, request),
@@ -205,8 +214,10 @@ export class PartitionPull {
     if (reply === undefined) return undefined;
     const theirs = LeafDigests.decode(reply.digests);
     if (theirs === undefined) return this.#distrust(source, 'digests that cannot be read');
-    const leaves = encodeLeaves(own.digests.differingFrom(theirs));
-    return { leaves, marks, after: undefined, refusedHere: false };
+    const leaves = own.digests.differingFrom(theirs);
+    const owed = new Map<number, number>();
+    for (const leaf of leaves) if (theirs.countOf(leaf) > 0) owed.set(leaf, theirs.countOf(leaf));
+    return { ...cursor, leaves: encodeLeaves(leaves), owed };
   }
 
   /** The next page of the source's records. */
@@ -234,8 +245,17 @@ export class PartitionPull {
       return false;
     }
     const applied = await this.#apply(records);
+    if (applied === 'full') return false;
     if (applied === 'damaged') cursor.refusedHere = true;
-    return applied !== 'full';
+    for (const { key } of records) this.#settleDebt(cursor, leafOf(this.#ring.tokenOf(key)));
+    return true;
+  }
+
+  /** A source whose disk lost something since it was walked through sends fewer than it said. */
+  #settleDebt({ owed }: Cursor, leaf: number): void {
+    const left = (owed.get(leaf) ?? 0) - 1;
+    if (left > 0) owed.set(leaf, left);
+    else owed.delete(leaf);
   }
 
   async #apply(records: readonly SealedRecord[]): Promise<'held' | 'damaged' | 'full'> {

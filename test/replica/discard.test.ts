@@ -109,7 +109,7 @@ async function filled(count: number) {
 async function open(store = new TestStore()) {
   const counters = new Counters();
   const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store);
+  const lossy = await LossyPartitions.open(store, 0);
   const clock = new HandClock();
   const places = new RecordPlaces(1);
   const replica = new Replica({ store, places, counts, lossy, counters, log: silentLog, clock });

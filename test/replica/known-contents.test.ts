@@ -4,6 +4,7 @@ import { LeafDigests } from '../../src/merkle/leaf-digests.ts';
 import { EpochBarrier } from '../../src/replica/epoch-barrier.ts';
 import { KnownContents } from '../../src/replica/known-contents.ts';
 import type { PartitionContents } from '../../src/replica/partition-scan.ts';
+import { HandClock } from '../runtime/hand-clock.ts';
 
 const P = 1 as Partition;
 
@@ -21,6 +22,7 @@ describe('known contents', () => {
     ['many changes', (scene: Scene) => (scene.changes += 5)],
     ['a removal', (scene: Scene) => (scene.removed += 1)],
     ['a loss', (scene: Scene) => (scene.marks += 1)],
+    ['two seconds', (scene: Scene) => scene.clock.advance(2_001)],
   ])('are walked for again after %s', async (_what, happen) => {
     const scene = newScene();
     await scene.ask();
@@ -82,8 +84,10 @@ type Scene = ReturnType<typeof newScene>;
 
 function newScene() {
   const barrier = new EpochBarrier();
+  const clock = new HandClock();
   const scene = {
     barrier,
+    clock,
     ring: { epoch: 2 as Epoch, tokenOf: () => 0n },
     changes: 0,
     removed: 0,
@@ -104,6 +108,7 @@ function newScene() {
     barrier,
     counts: { changes: () => scene.changes, removed: () => scene.removed },
     lossy: { marks: () => scene.marks },
+    clock,
   });
   return scene;
 }

@@ -297,7 +297,7 @@ async function unreadable(store: TestStore): Promise<void> {
 async function newReplica(store = new TestStore()) {
   const counters = new Counters();
   const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store);
+  const lossy = await LossyPartitions.open(store, 0);
   const clock = new HandClock();
   const replica = new Replica({
     store,

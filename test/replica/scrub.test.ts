@@ -182,7 +182,7 @@ describe('a lossy partition', () => {
 async function open(store = new TestStore()) {
   const counters = new Counters();
   const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store);
+  const lossy = await LossyPartitions.open(store, 0);
   const clock = new HandClock();
   const replica = new Replica({
     store,

@@ -41,7 +41,7 @@ describe('a node that departed', () => {
     for (const name of ['ring', 'votes', 'departed', 'count/3', 'lossy/3'] as const)
       expect(await readOwn(store, name), name).toBeUndefined();
     expect((await KeyCounts.open(store)).partitions).toEqual([]);
-    expect((await LossyPartitions.open(store)).has(P)).toBe(false);
+    expect((await LossyPartitions.open(store, 0)).has(P)).toBe(false);
   });
 
   test('draws no version below those of its former life', async () => {

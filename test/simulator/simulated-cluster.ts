@@ -39,6 +39,8 @@ export interface ClusterSettings {
 
 /** How long a process takes from the end of one life to the next, milliseconds. */
 const STARTS_AGAIN_MS = 20;
+/** Nobody gives a request of a simulation more time. */
+const LONGEST_REQUEST_MS = 2_000;
 
 /** Settings in which one node differs from the others. */
 export type ConfigChange = Partial<Config>;
@@ -146,6 +148,7 @@ export class SimulatedCluster {
         return this.#network.connect({ name, address, life, clock, card });
       },
       address: () => node.address,
+      longestRequestMs: LONGEST_REQUEST_MS,
       supervisor: {
         fail: (reason) => {
           this.#trace.line(this.#scheduler.nowMs, `${node.name} stops: ${reason}`);

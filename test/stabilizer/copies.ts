@@ -65,12 +65,12 @@ export async function openCopy(
   const clock = new HandClock();
   const counters = new Counters();
   const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store);
+  const lossy = await LossyPartitions.open(store, 0);
   const places = new RecordPlaces(1);
   const replica = new Replica({ store, places, counts, lossy, counters, log: silentLog, clock });
   const scan = new PartitionScan({ store, places, counts, clock });
   const barrier = new EpochBarrier();
-  const contents = new KnownContents({ scan, barrier, counts, lossy });
+  const contents = new KnownContents({ scan, barrier, counts, lossy, clock });
   /** The ring in force, and the one that whoever asks with a newer epoch would hand over. */
   const membership = {
     ring,

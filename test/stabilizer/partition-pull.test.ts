@@ -122,9 +122,49 @@ describe('the pull of a partition', () => {
     await pull.own.replica.heal(P, 'lost' as Key, record('lost'), 0);
     expect(await pull.attempt()).toBe(true);
     expect(pull.own.lossy.has(P)).toBe(false);
-    expect((await LossyPartitions.open(pull.own.store)).has(P)).toBe(false);
+    expect((await LossyPartitions.open(pull.own.store, 0)).has(P)).toBe(false);
     const read = await pull.own.replica.read(P, 'other' as Key);
     expect(read).toEqual({ state: 'nothing' });
+  });
+
+  test('takes all that its sources hold now for a lossy copy, whatever they said before', async () => {
+    const pull = await begin(A, JOINT);
+    for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
+    pull.silent.add(C);
+    expect(await pull.attempt()).toBe(true); // B keeps what its walk found
+    for (const id of [A, B]) await pull.copy(id).keep(record('acknowledged later'));
+    await pull.own.lose('acknowledged later');
+    await pull.own.store.batch(pull.own.lossy.mark(P));
+    pull.silent.delete(C);
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.own.healed).toContain('acknowledged later');
+    expect(pull.own.lossy.has(P)).toBe(true);
+  });
+
+  test('waits with a lossy copy until its last writes have reached the others', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C, D]) await pull.copy(id).keep(...records(10));
+    await pull.own.replica.apply(P, record('under way'), 5_000);
+    await pull.own.store.batch(pull.own.lossy.mark(P));
+    pull.own.clock.advance(4_999);
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.asked).toEqual([]);
+    pull.own.clock.advance(1);
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.own.lossy.has(P)).toBe(false);
+  });
+
+  test('believes no source that sends fewer records than it said to hold', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B]) await pull.copy(id).keep(...records(10), record('lost here'));
+    await pull.copy(C).keep(...records(10));
+    await pull.copy(A).contents.of(P, JOINT); // somebody else had asked
+    await pull.copy(A).lose('lost here');
+    pull.silent.add(B);
+    expect(await pull.attempt()).toBe(false);
+    pull.silent.delete(B);
+    expect(await pull.attempt()).toBe(true);
+    expect(await pull.own.keys()).toHaveLength(11);
   });
 
   test('brings again what it brought before a loss was found', async () => {
