@@ -175,6 +175,21 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: '230c864',
     subject: 'stabilizer: make a lossy copy whole by its pull',
   },
+  {
+    wrong:
+      "The simulator's own: a member cut off until the faults ended counted as no fault, and the requests that failed" +
+      ' for it as too many.',
+    seeds: [1009439],
+    commit: '8674f98',
+    subject: 'simulator: take a long split that lasts to the end for a fault',
+  },
+  {
+    wrong:
+      "The simulator's own: copies were compared while a node took its place again that had missed being sent away.",
+    seeds: [1010754],
+    commit: 'efecb0c',
+    subject: 'simulator: compare copies again after a node that missed its leave comes back',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
