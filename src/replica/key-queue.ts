@@ -16,7 +16,7 @@ export class KeyQueue {
     try {
       return await turn;
     } finally {
-      if (this.#tails.get(key) === turn) this.#tails.delete(key);
+      this.#leave(key, turn);
     }
   }
 
@@ -31,7 +31,11 @@ export class KeyQueue {
     try {
       return await turn;
     } finally {
-      for (const key of keys) if (this.#tails.get(key) === turn) this.#tails.delete(key);
+      for (const key of keys) this.#leave(key, turn);
     }
+  }
+
+  #leave(key: Key, turn: Promise<unknown>): void {
+    if (this.#tails.get(key) === turn) this.#tails.delete(key);
   }
 }
