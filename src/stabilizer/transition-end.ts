@@ -76,8 +76,13 @@ export class TransitionEnd {
     const isAlive = (member: NodeId): boolean => this.#membership.isReachable(member);
     const turnMs = this.#readySince.ms + waitsMs(ring, this.#self, isAlive);
     if (this.#clock.monotonicMs() < turnMs) return;
+    // What they said may be old by now: a new replica that died since is to be replaced first, while
+    // those that leave can still decide that (simulator seed 1004238).
+    const pullers = [...pullsOf(ring).keys()];
     await this.#membership.decide((now) =>
-      now.epoch === ring.epoch && now.next !== undefined ? settledRing(now) : undefined,
+      now.epoch === ring.epoch && now.next !== undefined && pullers.every(isAlive)
+        ? settledRing(now)
+        : undefined,
     );
   }
 

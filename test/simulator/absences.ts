@@ -59,13 +59,17 @@ export class Absences {
 }
 
 /** Without a majority nothing would change any more until they are back. */
-function leavesMajority({ voters }: Ring, away: ReadonlySet<NodeId>): boolean {
+function leavesMajority({ voters }: Pick<Ring, 'voters'>, away: ReadonlySet<NodeId>): boolean {
   return 2 * voters.filter(({ id }) => !away.has(id)).length > voters.length;
 }
 
-/** Whether a majority of the voters is left, and n-q+1 of every replica set, the wanted ones included. */
+/**
+ * Whether a majority of the voters is left, also of those of the ring that a transition leads to, and
+ * n-q+1 of every replica set, the wanted ones included.
+ */
 function leavesEnough(ring: Ring, away: ReadonlySet<NodeId>): boolean {
-  if (!leavesMajority(ring, away)) return false;
+  const staying = ring.members.filter(({ leaving }) => leaving === 'no');
+  if (!leavesMajority(ring, away) || !leavesMajority({ voters: staying }, away)) return false;
   return [...ring.assignment, ...(ring.next ?? [])].every((set) => {
     const left = set.filter((id) => !away.has(id)).length;
     return left >= set.length - Math.floor(set.length / 2);
