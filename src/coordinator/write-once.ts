@@ -3,18 +3,25 @@ import type { Version } from '../version/version.ts';
 
 type Answer = Served<ReplyOf<'replica.write'>>;
 
-/** Refusals remembered; far more than can be given while a copy of a message is still on its way. */
-const MAX_REFUSALS = 4_096;
+/** Answers remembered of each kind; far more than can be given while a copy of a message is on its way. */
+const MAX_REMEMBERED = 4_096;
+
+/** What is on this disk would be refused now. The coordinator is to hear that it does not know. */
+export class AcceptedBeforeError extends Error {
+  override readonly name = 'AcceptedBeforeError';
+}
 
 /**
  * Serves each client's write once, however often its message arrives. A refusal is a promise: the
  * coordinator answers `not_applied` on it, so a second copy of the message must not be accepted after
- * the first one was refused (found by the simulator, seed 30033), nor the other way round.
+ * the first one was refused (found by the simulator, seed 30033), nor refused after the first one was
+ * accepted, say because the disk is full since: that answer may be there first (seed 1016598).
  */
 export class WriteOnce {
   readonly #serving = new Map<Version, Promise<Answer>>();
   /** Oldest first. */
   readonly #refused = new Map<Version, Refusal>();
+  readonly #accepted = new Set<Version>();
 
   /** Writes under way. */
   get serving(): number {
@@ -26,6 +33,7 @@ export class WriteOnce {
     return this.#refused.size;
   }
 
+  /** @throws AcceptedBeforeError */
   serve(version: Version, write: () => Promise<Answer>): Promise<Answer> {
     const refusal = this.#refused.get(version);
     if (refusal !== undefined) return Promise.resolve({ ok: false, refusal });
@@ -33,7 +41,8 @@ export class WriteOnce {
     if (under !== undefined) return under;
     const served = write()
       .then((answer) => {
-        if (!answer.ok) this.#remember(version, answer.refusal);
+        if (answer.ok) this.#rememberAccepted(version);
+        else this.#rememberRefused(version, answer.refusal);
         return answer;
       })
       .finally(() => this.#serving.delete(version));
@@ -41,11 +50,21 @@ export class WriteOnce {
     return served;
   }
 
-  #remember(version: Version, refusal: Refusal): void {
+  #rememberAccepted(version: Version): void {
+    this.#accepted.add(version);
+    const [oldest] = this.#accepted;
+    if (this.#accepted.size > MAX_REMEMBERED && oldest !== undefined) this.#accepted.delete(oldest);
+  }
+
+  #rememberRefused(version: Version, refusal: Refusal): void {
+    if (this.#accepted.has(version))
+      throw new AcceptedBeforeError(
+        `a write that is on this disk would be refused: ${refusal.reason}`,
+      );
     // The same record comes again, on purpose, to the replicas of a newer ring.
     if (refusal.reason === 'stale_epoch') return;
     this.#refused.set(version, refusal);
     const [oldest] = this.#refused.keys();
-    if (this.#refused.size > MAX_REFUSALS && oldest !== undefined) this.#refused.delete(oldest);
+    if (this.#refused.size > MAX_REMEMBERED && oldest !== undefined) this.#refused.delete(oldest);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { WriteOnce } from '../../src/coordinator/write-once.ts';
+import { AcceptedBeforeError, WriteOnce } from '../../src/coordinator/write-once.ts';
 import { versionAt } from '../version/version-at.ts';
 
 const VERSION = versionAt(1);
@@ -26,6 +26,17 @@ describe("a client's write whose message arrives again", () => {
     finish();
     expect(await Promise.all([first, second])).toEqual([TAKEN, TAKEN]);
   });
+
+  test.each([FULL, STALE])(
+    'is not refused after it was accepted: nobody knows then (%j)',
+    async (refusal) => {
+      const writes = new WriteOnce();
+      await writes.serve(VERSION, async () => TAKEN);
+      await expect(writes.serve(VERSION, async () => refusal)).rejects.toThrow(AcceptedBeforeError);
+      expect(await writes.serve(VERSION, async () => TAKEN)).toEqual(TAKEN);
+      expect(writes.serving).toBe(0);
+    },
+  );
 
   test('is looked at anew after a refusal for its epoch: it was sent again on purpose', async () => {
     const writes = new WriteOnce();
