@@ -190,6 +190,22 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: 'efecb0c',
     subject: 'simulator: compare copies again after a node that missed its leave comes back',
   },
+  {
+    wrong:
+      'A node that had heard that all replicas had pulled slept, and then proposed the settled ring with a newcomer' +
+      ' whose disk was lost meanwhile: one of its two members was gone for good. (A run now takes no such disk.)',
+    seeds: [1004238],
+    commit: '70923b8',
+    subject: 'stabilizer: settle no ring on a new replica that died since',
+  },
+  {
+    wrong:
+      'A second copy of a write that had been accepted was refused, since the disk was full by then, and the refusal' +
+      ' was there before the acknowledgement: "not applied" was said of a write that was on disk.',
+    seeds: [1016598],
+    commit: '1be3f4a',
+    subject: 'coordinator: never refuse a write that this replica accepted before',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
