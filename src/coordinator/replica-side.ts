@@ -212,12 +212,9 @@ export class ReplicaSide {
   }
 
   /**
-   * One answer decides at level `one`, so it is not to come from a replica that has not pulled the
-   * partition yet. At a quorum such a replica counts with what it has: the old ones answer beside it.
-   */
-  /**
    * What counts with others is only answered in touch with a majority of the members (the last-survivor
-   * rule), what decides alone only by a replica that holds all that it owes.
+   * rule). One answer decides at level `one`, so it is not to come from a replica that has not pulled the
+   * partition yet; at a quorum such a replica counts with what it has: the old ones answer beside it.
    */
   #mayServe(ring: Ring, partition: Partition, level: RequestLevel): boolean {
     if (!ring.keeps(this.#self, partition)) return false;

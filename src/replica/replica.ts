@@ -353,7 +353,7 @@ export class Replica {
         throw error;
       },
     );
-    for (const { record } of survivors) this.#await(record, durable, settled);
+    for (const { record } of survivors) this.#keepPending(record, durable, settled);
     return durable;
   }
 
@@ -362,7 +362,7 @@ export class Replica {
   }
 
   /** The record is on its way to the disk. */
-  #await(record: SealedRecord, durable: Promise<void>, settled: Promise<void>): void {
+  #keepPending(record: SealedRecord, durable: Promise<void>, settled: Promise<void>): void {
     const { key } = record;
     this.#lossy.noteStored(key);
     // A batch that is refused for want of room may overtake those before it. Until they are on disk,
