@@ -84,10 +84,10 @@ describe('a replica', () => {
   test('keeps the higher version of one written alone and one among many, whichever is first', async () => {
     for (const aloneIsFirst of [true, false]) {
       const { replica, store } = await newReplica();
-      const release = store.holdBatches();
+      const release = store.holdReads();
       const both = [
         () => replica.apply(P, value(2), OVER),
-        () => replica.applyAll(P, [value(1, 'other' as Key), value(1)]),
+        () => replica.applyAll(P, [value(1), value(1, 'other' as Key)]),
       ];
       const done = (aloneIsFirst ? both : both.reverse()).map((write) => write());
       await settled();
@@ -315,12 +315,20 @@ async function newReplica(store = new TestStore()) {
 class TestStore extends MemoryStore implements Store {
   readonly batches: (readonly Change[])[] = [];
   #held: Promise<void> | undefined;
+  #heldReads: Promise<void> | undefined;
   #nextFailure: Error | undefined;
   #readFailure: Error | undefined;
 
   holdBatches(): () => void {
     let release = (): void => undefined;
     this.#held = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+
+  /** Reads wait until what this returns is called. */
+  holdReads(): () => void {
+    let release = (): void => undefined;
+    this.#heldReads = new Promise((resolve) => (release = resolve));
     return release;
   }
 
@@ -334,6 +342,7 @@ class TestStore extends MemoryStore implements Store {
 
   override async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     if (this.#readFailure !== undefined) throw this.#readFailure;
+    await this.#heldReads;
     return super.get(key);
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Pacing } from '../../src/stabilizer/pacing.ts';
 import { HandClock } from '../runtime/hand-clock.ts';
+import { settled } from './copies.ts';
 
 const { signal } = new AbortController();
 
@@ -14,7 +15,7 @@ describe('the pace of pulls', () => {
     let over = false;
     const rest = pacing.restAfter(clock.monotonicMs() - tookMs, signal).then(() => (over = true));
     clock.advance(restsMs - 1);
-    await Promise.resolve();
+    await settled();
     expect(over).toBe(false);
     clock.advance(1);
     await rest;
