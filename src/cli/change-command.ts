@@ -17,6 +17,10 @@ export interface ChangeOptions extends RequestOptions {
   readonly wait: boolean;
 }
 
+export interface RemoveOptions extends ChangeOptions {
+  readonly force?: boolean;
+}
+
 /** What is wanted: how it is asked for, and said. */
 interface Change {
   readonly request: HttpRequest;
@@ -34,6 +38,30 @@ export function changeMember(
   const verb = { leave: 'let', remove: 'remove', replace: 'replace' }[change];
   const sentence = `${verb} ${cell(name)}${change === 'leave' ? ' leave' : ''}`;
   return carryOut({ request: { method: 'POST', path }, sentence }, options, terminal);
+}
+
+/** Gives members up for good. With `force` several at once, whatever is lost with them. */
+export function removeMembers(
+  names: readonly string[],
+  options: RemoveOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const [name = '', ...others] = names;
+  if (options.force === true) {
+    const request = {
+      method: 'POST',
+      path: '/cluster/forced-removal',
+      headers: { 'Content-Type': 'application/json' },
+      body: Buffer.from(JSON.stringify({ members: names })),
+    } as const;
+    const sentence = `give up ${names.map(cell).join(', ')} for good`;
+    return carryOut({ request, sentence }, options, terminal);
+  }
+  if (others.length === 0) return changeMember('remove', name, options, terminal);
+  throw new CommandError(
+    'one member is removed at a time; several at once only with --force, when most of them are gone for good',
+    { exit: 'usage' },
+  );
 }
 
 export function changeReplicationFactor(
@@ -107,6 +135,13 @@ async function start(
 }
 
 function planned(plan: JsonObject): string {
+  const lost = Number(plan['lost'] ?? 0);
+  const moved = movedBy(plan);
+  if (lost === 0) return moved;
+  return `NO COPY IS LEFT of ${lost} partitions, what was stored in them is lost; ${moved}`;
+}
+
+function movedBy(plan: JsonObject): string {
   const bytes = Number(plan['bytes'] ?? 0);
   if (plan['partitions'] === 0) return 'nothing has to move';
   return (

@@ -5,7 +5,13 @@
 import { Command, CommanderError, Option } from 'commander';
 import { type Flags, flagOf, parseDuration, SETTINGS, type Setting } from '../config.ts';
 import { StartupError } from '../errors.ts';
-import { type ChangeOptions, changeMember, changeReplicationFactor } from './change-command.ts';
+import {
+  type ChangeOptions,
+  changeMember,
+  changeReplicationFactor,
+  type RemoveOptions,
+  removeMembers,
+} from './change-command.ts';
 import { CommandError, EXIT, type ExitCode } from './command-error.ts';
 import { deleteKey } from './delete-command.ts';
 import type { DevOptions } from './dev-command.ts';
@@ -173,10 +179,9 @@ function addChangeCommands(program: Command, terminal: Terminal): void {
   const node = program.command('node').description('send members away, or give them up');
   const descriptions = {
     leave: 'let a living member hand its data over and leave',
-    remove: 'give up a dead member, without waiting for the grace period',
     replace: 'give what a dead member kept to others now; it may come back as a new member',
   } as const;
-  for (const change of ['leave', 'remove', 'replace'] as const) {
+  for (const change of ['leave', 'replace'] as const) {
     withChangeOptions(node.command(change))
       .description(descriptions[change])
       .argument('<name>', 'of the member')
@@ -184,6 +189,14 @@ function addChangeCommands(program: Command, terminal: Terminal): void {
         changeMember(change, name, options, terminal),
       );
   }
+
+  withChangeOptions(node.command('remove'))
+    .description('give up a dead member, without waiting for the grace period')
+    .argument('<names...>', 'of the member; with --force of all that are gone for good')
+    .option('--force', 'though too few members or copies are left: what only they kept is lost')
+    .action((names: readonly string[], options: RemoveOptions) =>
+      removeMembers(names, options, terminal),
+    );
 
   withChangeOptions(program.command('replication-factor'))
     .description('change how many copies of each key are kept')

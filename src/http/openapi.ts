@@ -7,7 +7,7 @@ import { fastifySwaggerUi } from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { ClientError, type ErrorCode } from '../errors.ts';
 import { KINDS, MALFORMED_KINDS, PROBLEM_TYPE } from './problem.ts';
-import { FactorBody, Problem } from './schemas.ts';
+import { FactorBody, Problem, RemovalBody } from './schemas.ts';
 
 // No `upgrade-insecure-requests`, which the plugin's own policy has: over plain HTTP, on anything but
 // this machine, the browser would ask for the page's files by HTTPS and get none.
@@ -88,13 +88,19 @@ function named(url: string): string {
 
 // The framework is kept from reading bodies (see `server.ts`), so no route may have a schema of one.
 function withBody(schema: object, url: string): object {
-  if ('operationId' in schema && schema.operationId === 'changeReplicationFactor') {
-    return { ...schema, body: FactorBody };
+  if (!('operationId' in schema)) return schema;
+  switch (schema.operationId) {
+    case 'changeReplicationFactor':
+      return { ...schema, body: FactorBody };
+    case 'forceRemoval':
+      return { ...schema, body: RemovalBody };
+    case 'putValue': {
+      const body = { type: 'string', format: 'binary' };
+      return url.startsWith('/kv/') ? { ...schema, consumes: ['*/*'], body } : schema;
+    }
+    default:
+      return schema;
   }
-  if (!('operationId' in schema) || schema.operationId !== 'putValue' || !url.startsWith('/kv/')) {
-    return schema;
-  }
-  return { ...schema, consumes: ['*/*'], body: { type: 'string', format: 'binary' } };
 }
 
 function statusOf(code: ErrorCode): number {

@@ -1,4 +1,4 @@
-/** `POST /cluster/members/{name}/...` and `PUT /cluster/replication-factor`: what an operator asks for. */
+/** `POST /cluster/members/{name}/...`, `POST /cluster/forced-removal`, `PUT /cluster/replication-factor`: what an operator asks for. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { ClientError } from '../errors.ts';
 import type { MemberChange, Operator, Started } from '../stabilizer/operator.ts';
@@ -17,7 +17,11 @@ export interface OperatorPorts {
 
 const PARAMETERS: Parameters = { known: Object.keys(ChangeQuery.properties), notBuilt: [] };
 
-const EXPECTED_BODY = 'send {"replicationFactor": 3}, with the number that is wanted';
+const EXPECTED_FACTOR = 'send {"replicationFactor": 3}, with the number that is wanted';
+const EXPECTED_MEMBERS =
+  'send {"members": ["node3"]}, with the names of all that are gone for good';
+/** More than a ring has members. */
+const MOST_MEMBERS = 1_024;
 
 export function operatorRoutes(fastify: FastifyInstance, ports: OperatorPorts): void {
   const { operator, inFlight, bodies } = ports;
@@ -38,6 +42,15 @@ export function operatorRoutes(fastify: FastifyInstance, ports: OperatorPorts): 
     );
   }
 
+  fastify.post('/cluster/forced-removal', { schema: REMOVAL_SCHEMA }, async ({ raw }, reply) => {
+    const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
+    const body = await bodies.read(raw, reply.raw);
+    bodies.release(body);
+    const members = membersIn(body);
+    if (isDryRun) return inFlight.run(() => operator.planForcedRemoval(members));
+    return started(reply, await inFlight.run(() => operator.forceRemoval(members)));
+  });
+
   const url = '/cluster/replication-factor';
   fastify.put(url, { schema: FACTOR_SCHEMA }, async ({ raw }, reply) => {
     const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
@@ -57,20 +70,32 @@ function started(reply: FastifyReply, { task, epoch }: Started): StartedReply {
 
 /** @throws ClientError */
 function replicationFactorIn(body: Buffer): number {
-  const { replicationFactor, ...others } = objectIn(body);
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) {
-    throw new ClientError('invalid_body', `${quoted(unknown)} is not known here; ${EXPECTED_BODY}`);
-  }
+  const replicationFactor = valueIn(body, 'replicationFactor', EXPECTED_FACTOR);
   if (typeof replicationFactor === 'number') return replicationFactor;
-  throw new ClientError('invalid_body', `the body names no replicationFactor; ${EXPECTED_BODY}`);
+  throw invalid('the body names no replicationFactor', EXPECTED_FACTOR);
 }
 
 /** @throws ClientError */
-function objectIn(body: Buffer): Readonly<Record<string, unknown>> {
+function membersIn(body: Buffer): readonly string[] {
+  const members = valueIn(body, 'members', EXPECTED_MEMBERS);
+  const isList = Array.isArray(members) && members.every((each) => typeof each === 'string');
+  if (isList && members.length > 0 && members.length <= MOST_MEMBERS) return members;
+  throw invalid('the body names no members', EXPECTED_MEMBERS);
+}
+
+/** What the only field of an object is. @throws ClientError */
+function valueIn(body: Buffer, name: string, expected: string): unknown {
   const value = parsedOrNothing(body);
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new ClientError('invalid_body', `the body is no JSON object; ${EXPECTED_BODY}`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid('the body is no JSON object', expected);
+  const { [name]: wanted, ...others } = { ...value } as Readonly<Record<string, unknown>>;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw invalid(`${quoted(unknown)} is not known here`, expected);
+  return wanted;
+}
+
+function invalid(what: string, expected: string): ClientError {
+  return new ClientError('invalid_body', `${what}; ${expected}`);
 }
 
 function parsedOrNothing(body: Buffer): unknown {
@@ -114,6 +139,15 @@ function memberSchema(change: MemberChange): object {
     response: CHANGE_REPLIES,
   };
 }
+
+const REMOVAL_SCHEMA = {
+  tags,
+  operationId: 'forceRemoval',
+  summary: 'Give up dead members for good, though too few members or copies are left without them',
+  querystring: ChangeQuery,
+  headers: AnyHeaders,
+  response: CHANGE_REPLIES,
+};
 
 const FACTOR_SCHEMA = {
   tags,

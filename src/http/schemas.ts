@@ -199,6 +199,12 @@ export const PlanReply = Type.Object({
   replicas: Type.Integer({ description: 'Copies of partitions that members would pull.' }),
   bytes: Type.Integer({ description: 'An estimate.' }),
   seconds: Type.Integer({ description: 'An estimate.' }),
+  lost: Type.Optional(
+    Type.Integer({
+      description:
+        'Of a forced removal: partitions of which no copy is left. What they kept is lost.',
+    }),
+  ),
 });
 
 export const StartedReply = Type.Object({
@@ -209,6 +215,13 @@ export type StartedReply = Static<typeof StartedReply>;
 
 export const FactorBody = Type.Object({
   replicationFactor: Type.Integer({ minimum: 1, maximum: 7 }),
+});
+
+export const RemovalBody = Type.Object({
+  members: Type.Array(Type.String(), {
+    description: 'Names of all members that are gone for good.',
+    minItems: 1,
+  }),
 });
 
 export const RingReply = Type.Object({

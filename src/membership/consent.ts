@@ -50,7 +50,7 @@ export class Consent {
   async ask(
     ring: Ring,
     missing: readonly NodeId[],
-    to: RequestOf<'ring.consent'>['to'],
+    to: 'replacement' | 'survivors',
   ): Promise<boolean> {
     const members = ring.voters.map(({ id }) => id);
     const request = { type: 'ring.consent', epoch: ring.epoch, missing, to } as const;
@@ -64,6 +64,18 @@ export class Consent {
     return false;
   }
 
+  /** Which of the other voters of `ring` do not say that the `missing`, given up by an operator, are dead. */
+  async againstForcing(ring: Ring, missing: readonly NodeId[]): Promise<readonly NodeId[]> {
+    const others = ring.voters.map(({ id }) => id).filter((id) => !missing.includes(id));
+    const request = { type: 'ring.consent', epoch: ring.epoch, missing, to: 'forced' } as const;
+    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
+    const call = (node: NodeId) => this.#transport.call(node, request, options);
+    const against = new Set(others);
+    for await (const answer of new Gather(others, call, this.#clock, CALL_TIMEOUT_MS))
+      if (answer.ok && answer.reply.agrees) against.delete(answer.from);
+    return [...against];
+  }
+
   async answer(
     request: RequestOf<'ring.consent'>,
     from: NodeId,
@@ -72,7 +84,9 @@ export class Consent {
       const mayAgree = (): boolean => this.#holds(request, (id) => this.#silentForLong(id));
       return this.#acceptor.agreeToSurvivors(request, mayAgree, from);
     }
-    const agrees = this.#holds(request, (id, { graceMs }) => this.#deadForMs(id) >= graceMs);
+    const agrees = this.#holds(request, (id, { graceMs }) =>
+      request.to === 'forced' ? this.#isDead(id) : this.#deadForMs(id) >= graceMs,
+    );
     return { ok: true, reply: { agrees } };
   }
 
@@ -82,6 +96,10 @@ export class Consent {
   ): boolean {
     const { ring } = this.#rings;
     return ring?.epoch === epoch && missing.every((id) => isGone(id, ring));
+  }
+
+  #isDead(member: NodeId): boolean {
+    return this.#deaths.deadSinceMs(member) !== undefined;
   }
 
   #deadForMs(member: NodeId): number {

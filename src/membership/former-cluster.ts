@@ -28,13 +28,16 @@ export function departureFrom(held: Ring, self: NodeId): Departure {
   return held.member(self)?.leaving === 'asked' ? 'left' : 'replaced';
 }
 
-/**
- * Whether `ring` goes on without `self`, a member of the ring held: a later one of the same lineage, or
- * one that an operator forced.
- */
+/** Whether `ring` is of the same lineage as the ring held, or of one that an operator forced upon that. */
+export function goesOnFrom(ring: Ring, held: Ring): boolean {
+  const isOfLine = ring.lineage === held.lineage || ring.formers.includes(held.lineage);
+  return ring.clusterId === held.clusterId && isOfLine;
+}
+
+/** Whether `ring`, a later one, goes on without `self`, a member of the ring held. */
 export function goesOnWithout(ring: Ring, held: Ring, self: NodeId): boolean {
   return (
-    ring.clusterId === held.clusterId &&
+    goesOnFrom(ring, held) &&
     ring.epoch > held.epoch &&
     held.member(self) !== undefined &&
     ring.member(self) === undefined

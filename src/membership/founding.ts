@@ -199,12 +199,13 @@ export class Founding {
     const nodes = founders.map(({ introduction }) => introduction.node);
     const proposed = await proposeRing({
       self: identity.nodeId,
+      register: 'next',
       epoch: 1 as Epoch,
       acceptors: nodes,
       // Every founder must promise and accept: see the top of this file.
       quorum: allOf(nodes),
       above: this.#seenBallot,
-      draw: () => encodeRing(this.#firstRing(founders)),
+      change: (accepted) => accepted ?? encodeRing(this.#firstRing(founders)),
       transport,
       clock,
     });

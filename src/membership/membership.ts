@@ -4,7 +4,7 @@
  */
 import type { ClusterId, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
-import type { Handlers } from '../rpc/messages.ts';
+import type { Handlers, RingRegisterName } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
@@ -18,9 +18,11 @@ import { Admission } from './admission.ts';
 import type { EndedTask } from './cluster-view.ts';
 import { Consent } from './consent.ts';
 import { FailureDetector } from './failure-detector.ts';
+import { ForcedRegister } from './forced-register.ts';
 import { ringGoneOn } from './former-cluster.ts';
 import { Founding } from './founding.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
+import { GivenUp } from './given-up.ts';
 import type { Identity } from './identity.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { QuorumLease } from './quorum-lease.ts';
@@ -81,6 +83,8 @@ export class Membership {
   readonly #boundsLoop: Loop;
   readonly #acceptor: RingAcceptor;
   readonly #register: RingRegister;
+  readonly #forced: ForcedRegister;
+  readonly #givenUp: GivenUp;
   readonly #consent: Consent;
   readonly #lease: QuorumLease;
   readonly #founding: Founding;
@@ -88,7 +92,10 @@ export class Membership {
   readonly #events: ClusterEvents;
   readonly #hybridMs: () => number;
 
-  private constructor(options: MembershipOptions, { rings, acceptor, bounds, journal }: Opened) {
+  private constructor(
+    options: MembershipOptions,
+    { rings, acceptor, forcedAcceptor, bounds, journal, onRing }: Opened,
+  ) {
     const { identity, terms, transport, clock, random, log, events } = options;
     this.#events = events;
     this.identity = identity;
@@ -125,6 +132,10 @@ export class Membership {
     });
     this.#acceptor = acceptor;
     this.#register = new RingRegister(shared);
+    this.#forced = new ForcedRegister(shared);
+    this.#givenUp = new GivenUp(shared);
+    onRing.push(() => this.#givenUp.begin());
+    this.#givenUp.begin();
     this.#consent = new Consent({ ...shared, acceptor, deaths: this.detector });
     this.#lease = new QuorumLease({
       ...shared,
@@ -135,6 +146,8 @@ export class Membership {
       register: this.#register,
       stateOf: (member) => this.detector.state(member),
     });
+    const acceptorOf = ({ register }: { readonly register: RingRegisterName }): RingAcceptor =>
+      register === 'forced' ? forcedAcceptor : acceptor;
     this.handlers = {
       ...this.detector.handlers,
       'membership.ring': async () => ({
@@ -147,8 +160,8 @@ export class Membership {
         return { ok: true, reply: this.#founding.introduction };
       },
       'membership.join': async (request) => ({ ok: true, reply: await admission.apply(request) }),
-      'ring.prepare': (request, { from }) => acceptor.prepare(request, from),
-      'ring.accept': (request, { from }) => acceptor.accept(request, from),
+      'ring.prepare': (request, { from }) => acceptorOf(request).prepare(request, from),
+      'ring.accept': (request, { from }) => acceptorOf(request).accept(request, from),
       'ring.consent': (request, { from }) => this.#consent.answer(request, from),
       'ring.decided': async ({ ring }) => {
         await rings.adopt(ring);
@@ -161,6 +174,14 @@ export class Membership {
   static async open(options: MembershipOptions): Promise<Membership> {
     const { store, supervisor, log, terms, identity, transport } = options;
     const journal = new RingJournal(options.events);
+    const onRing: ((ring: Ring) => void)[] = [
+      (ring) => journal.note(ring),
+      (ring) => {
+        for (const member of ring.members)
+          if (member.id !== identity.nodeId) transport.learnAddress(member.id, member.address);
+      },
+    ];
+    let forcedAcceptor: RingAcceptor | undefined;
     const rings = await RingHolder.open({
       store,
       supervisor,
@@ -169,17 +190,18 @@ export class Membership {
       self: identity.nodeId,
       onDeparture: (ring) => journal.note(ring),
       onRing: (ring) => {
-        journal.note(ring);
-        for (const member of ring.members) {
-          if (member.id !== identity.nodeId) transport.learnAddress(member.id, member.address);
-        }
+        for (const listener of onRing) listener(ring);
       },
+      isHeld: (ring) => isHeldByMost(ring, transport),
+      hasEnded: (ring) => forcedAcceptor?.hasEnded(ring) === true,
     });
     const catchUp = (from: NodeId): Promise<void> =>
       takeRingOf(from, { self: identity.nodeId, rings, transport });
-    const acceptor = await RingAcceptor.open({ identity, terms, rings, store, catchUp });
+    const voting = { identity, terms, rings, store, catchUp };
+    const acceptor = await RingAcceptor.open({ ...voting, register: 'next' });
+    forcedAcceptor = await RingAcceptor.open({ ...voting, register: 'forced' });
     const bounds = await RememberedBounds.open(store);
-    return new Membership(options, { rings, acceptor, bounds, journal });
+    return new Membership(options, { rings, acceptor, forcedAcceptor, bounds, journal, onRing });
   }
 
   /** Ends all background work; resolves when none is under way. */
@@ -188,6 +210,8 @@ export class Membership {
       this.#founding.stop(),
       this.detector.stop(),
       this.#register.close(),
+      this.#forced.close(),
+      this.#givenUp.stop(),
       this.#boundsLoop.stop(),
     ]);
   }
@@ -223,6 +247,16 @@ export class Membership {
     return this.#register.decide(draw);
   }
 
+  /** Has it decided, by all who are left, that the cluster goes on from `ring` without `gone`. */
+  force(ring: Ring, gone: ReadonlySet<NodeId>): Promise<Decision> {
+    return this.#forced.force(ring, gone);
+  }
+
+  /** Who of those that are left does not say that `gone` are dead. */
+  againstForcing(ring: Ring, gone: readonly NodeId[]): Promise<readonly NodeId[]> {
+    return this.#consent.againstForcing(ring, gone);
+  }
+
   /** Whether a majority of the members of `ring` agrees that `missing` are gone. */
   consent(
     ring: Ring,
@@ -237,9 +271,13 @@ export class Membership {
     return this.#acceptor.silentTo;
   }
 
-  /** Whether this node may answer quorum requests as a replica: it has not lost touch with the others. */
+  /**
+   * Whether this node may answer quorum requests as a replica: it has not lost touch with the others, and
+   * looked for all of them since it started. Those that come back together may be a majority of a cluster
+   * that an operator had go on without them (simulator seed 2887).
+   */
   servesQuorum(ring: Ring): boolean {
-    return this.#lease.holds(ring);
+    return this.metMajority && this.#lease.holds(ring);
   }
 
   /** Own monotonic clock: since when a member has been dead here. */
@@ -333,8 +371,22 @@ export class Membership {
 interface Opened {
   readonly rings: RingHolder;
   readonly acceptor: RingAcceptor;
+  readonly forcedAcceptor: RingAcceptor;
   readonly bounds: RememberedBounds;
   readonly journal: RingJournal;
+  /** Called with each ring that comes into force. */
+  readonly onRing: ((ring: Ring) => void)[];
+}
+
+/** Whether most of the voters of a forced ring, or of one that followed, hold it: asked where it says they live. */
+async function isHeldByMost({ voters, epoch }: Ring, transport: Transport): Promise<boolean> {
+  const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
+  const asked = voters.map(async ({ id, address }) => {
+    const answer = await transport.callAddress(address, { type: 'membership.introduce' }, options);
+    return answer.ok && answer.from === id && answer.reply.epoch >= epoch;
+  });
+  const held = (await Promise.all(asked)).filter((holds) => holds);
+  return 2 * held.length > voters.length;
 }
 
 /** Asks a member for the ring that it holds, and takes it if it is newer. */

@@ -7,15 +7,22 @@ import {
   type Step,
 } from '../paxos/acceptor.ts';
 import { type Ballot, isBallot } from '../paxos/ballot.ts';
+import { flawOfForced } from '../ring/forced-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing } from '../ring/ring-codec.ts';
 import { flawOfSuccession } from '../ring/succession.ts';
-import type { Refusal, ReplyOf, RequestOf, Served } from '../rpc/messages.ts';
+import type { Refusal, ReplyOf, RequestOf, RingRegisterName, Served } from '../rpc/messages.ts';
+import type { OwnName } from '../storage/keys.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
 import type { Store } from '../storage/store.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
 import type { RingHolder } from './ring-holder.ts';
+
+const OWN_NAME: Readonly<Record<RingRegisterName, OwnName>> = {
+  next: 'votes',
+  forced: 'forced-votes',
+};
 
 /** What this node said about the ring of one epoch. */
 interface Votes {
@@ -38,6 +45,9 @@ interface Kept {
  * Each epoch is an instance of its own among the members of the ring before, each of which holds that
  * ring as decided; the first one is among the founders. Whoever asks about an epoch that is decided gets
  * the ring in force.
+ *
+ * A forced ring has a register of its own upon each ring, because its quorum is another one: a vote for it
+ * must not push out one that a majority may have decided by.
  */
 export class RingAcceptor {
   readonly #options: RingAcceptorOptions;
@@ -51,7 +61,7 @@ export class RingAcceptor {
 
   /** @throws StartupError when the votes on disk are damaged */
   static async open(options: RingAcceptorOptions): Promise<RingAcceptor> {
-    const kept = (await readOwn(options.store, 'votes')) as Kept | undefined;
+    const kept = (await readOwn(options.store, OWN_NAME[options.register])) as Kept | undefined;
     return new RingAcceptor(options, kept === undefined ? freshVotes(1) : votesOf(kept));
   }
 
@@ -63,6 +73,12 @@ export class RingAcceptor {
   /** Whether something is accepted for the next epoch that may be decided without this node knowing. */
   get hasAccepted(): boolean {
     return this.#present.paxos.accepted !== undefined;
+  }
+
+  /** Whether this node voted for a forced ring that goes on from `ring` and ends it. */
+  hasEnded({ lineage }: Ring): boolean {
+    const accepted = this.#present.paxos.accepted?.value;
+    return accepted !== undefined && decodeRing(accepted)?.formers.includes(lineage) === true;
   }
 
   prepare(
@@ -140,11 +156,13 @@ export class RingAcceptor {
 
   /** Nothing may come between this and the vote: a ring that comes into force opens another instance. */
   #refusalOf(epoch: number): Refusal | undefined {
-    const { rings, identity } = this.#options;
+    const { rings, identity, register } = this.#options;
     const { ring, encoded } = rings;
     // A node that was replaced knows of a cluster that goes on: it forms no other.
-    if (ring === undefined)
-      return epoch === 1 && rings.former === undefined ? undefined : { reason: 'not_ready' };
+    if (ring === undefined) {
+      const mayFound = epoch === 1 && register === 'next' && rings.former === undefined;
+      return mayFound ? undefined : { reason: 'not_ready' };
+    }
     if (epoch <= ring.epoch && encoded !== undefined)
       return { reason: 'stale_epoch', ring: encoded };
     const mayVote =
@@ -153,10 +171,11 @@ export class RingAcceptor {
   }
 
   #fits(ring: Ring): boolean {
-    const before = this.#options.rings.ring;
-    return before === undefined
-      ? this.#fitsTerms(ring)
-      : flawOfSuccession(before, ring) === undefined;
+    const { rings, register } = this.#options;
+    const before = rings.ring;
+    if (before === undefined) return this.#fitsTerms(ring);
+    const flawOf = register === 'forced' ? flawOfForced : flawOfSuccession;
+    return flawOf(before, ring) === undefined;
   }
 
   /** Whether this is a first ring on the terms of this node. Others may have been restarted with other terms. */
@@ -182,7 +201,7 @@ export class RingAcceptor {
   }
 
   async #keep(votes: Votes): Promise<void> {
-    await this.#options.store.batch([keepOwn('votes', keptOf(votes))]);
+    await this.#options.store.batch([keepOwn(OWN_NAME[this.#options.register], keptOf(votes))]);
     this.#votes = votes;
   }
 
@@ -195,6 +214,7 @@ export class RingAcceptor {
 }
 
 interface RingAcceptorOptions {
+  readonly register: RingRegisterName;
   readonly identity: Identity;
   readonly terms: FoundingTerms;
   readonly rings: RingHolder;

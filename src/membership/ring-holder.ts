@@ -1,5 +1,5 @@
 import { StartupError } from '../errors.ts';
-import type { NodeId } from '../ids.ts';
+import type { Address, Lineage, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
@@ -11,9 +11,18 @@ import {
   departureFrom,
   type FormerCluster,
   formerCluster,
+  goesOnFrom,
   goesOnWithout,
 } from './former-cluster.ts';
 import type { FoundingTerms } from './founding-terms.ts';
+
+/** Addresses of given-up members that are remembered. */
+const MAX_GIVEN_UP = 1_024;
+
+/** As it is kept. */
+interface GivenUp {
+  readonly addresses: readonly Address[];
+}
 
 interface RingHolderOptions {
   readonly self: NodeId;
@@ -21,6 +30,10 @@ interface RingHolderOptions {
   readonly store: Store;
   readonly supervisor: Supervisor;
   readonly log: Log;
+  /** Whether most of those that a ring of another lineage lists hold it: it is no ring of some lone node. */
+  readonly isHeld: (ring: Ring) => Promise<boolean>;
+  /** Whether this node voted for a forced ring that ends this other forced one. */
+  readonly hasEnded: (ring: Ring) => boolean;
   /** Called with each ring that comes into force, the one found on disk included. */
   readonly onRing: (ring: Ring) => void;
   /** Called with the ring that goes on without this node. */
@@ -36,7 +49,10 @@ export class RingHolder {
   #ring: Ring | undefined;
   #encoded: Uint8Array | undefined;
   #former: FormerCluster | undefined;
+  #givenUp: readonly Address[] = [];
   #departure: Departure | undefined;
+  /** Lineages of this cluster that do not come together with its own; told once. */
+  readonly #strange = new Set<Lineage>();
   #adopting: Promise<void> = Promise.resolve();
 
   private constructor(options: RingHolderOptions) {
@@ -49,6 +65,8 @@ export class RingHolder {
     const former = (await readOwn(options.store, 'aside')) as FormerCluster | undefined;
     if (former !== undefined) refuseOtherName(former.clusterName, options.terms);
     holder.#former = former;
+    const givenUp = (await readOwn(options.store, 'given-up')) as GivenUp | undefined;
+    holder.#givenUp = givenUp?.addresses ?? [];
     const kept = (await readOwn(options.store, 'ring')) as { readonly base64: string } | undefined;
     if (kept === undefined) return holder;
     const ring = decodeRing(Buffer.from(kept.base64, 'base64'));
@@ -78,6 +96,11 @@ export class RingHolder {
     return this.#ring === undefined ? this.#former : undefined;
   }
 
+  /** Where those lived whom an operator gave up by force. */
+  get givenUp(): readonly Address[] {
+    return this.#givenUp;
+  }
+
   /** How this node stopped being a member, in this life. */
   get departure(): Departure | undefined {
     return this.#departure;
@@ -85,8 +108,8 @@ export class RingHolder {
 
   /**
    * Takes a decided ring of this cluster if it is newer than the one held; resolves when it is in
-   * force, or was passed over. Rings of another cluster or lineage are never taken. One that goes on
-   * without this node ends its membership.
+   * force, or was passed over. Rings of another cluster are never taken, nor those of a lineage that does
+   * not go on from this one. One that goes on without this node ends its membership.
    */
   adopt(bytes: Uint8Array): Promise<void> {
     const ring = decodeRing(bytes);
@@ -94,6 +117,17 @@ export class RingHolder {
       this.#options.log.warn('a peer sent a ring that cannot be read; it was ignored');
       return Promise.resolve();
     }
+    const { self } = this.#options;
+    const held = this.#ring;
+    if (held === undefined || held.lineage === ring.lineage || !goesOnWithout(ring, held, self))
+      return this.#adoptInTurn(ring);
+    // It may be all that became of a removal that was forced by mistake; this cluster lives.
+    return this.#options
+      .isHeld(ring)
+      .then((isHeld) => (isHeld ? this.#adoptInTurn(ring) : undefined));
+  }
+
+  #adoptInTurn(ring: Ring): Promise<void> {
     // One after the other: two rings that arrive together must not overtake each other on the disk.
     const adopted = this.#adopting.then(() => this.#adoptNewer(ring)).catch(unlessFull);
     this.#adopting = adopted.catch(() => undefined);
@@ -106,11 +140,12 @@ export class RingHolder {
     if (this.#departure !== undefined) return;
     if (held !== undefined) {
       if (goesOnWithout(ring, held, self)) return this.#depart(ring, held);
-      if (ring.clusterId !== held.clusterId || ring.lineage !== held.lineage) {
-        log.warn('a ring of another cluster was offered and ignored', { offered: ring.clusterId });
+      if (!goesOnFrom(ring, held)) {
+        if (!goesOnFrom(held, ring)) this.#warnOfStranger(ring, held);
         return;
       }
       if (ring.epoch <= held.epoch) return;
+      if (ring.lineage !== held.lineage && this.#options.hasEnded(ring)) return;
     } else if (ring.member(self) === undefined) {
       return; // the ring of a cluster that this node does not belong to
     } else if (this.#former !== undefined && ring.clusterId !== this.#former.clusterId) {
@@ -121,9 +156,35 @@ export class RingHolder {
       return;
     }
     const bytes = encodeRing(ring);
-    await store.batch([keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') })]);
+    const givenUp = givenUpBy(ring, held, this.#givenUp);
+    await store.batch([
+      keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') }),
+      ...(givenUp === this.#givenUp ? [] : [keepOwn('given-up', { addresses: givenUp })]),
+    ]);
+    this.#givenUp = givenUp;
     this.#use(ring);
-    log.info('a new ring is in force', { epoch: ring.epoch, members: ring.members.length });
+    const fields = { epoch: ring.epoch, members: ring.members.length };
+    if (held === undefined || held.lineage === ring.lineage)
+      log.info('a new ring is in force', fields);
+    else
+      log.error(
+        'an operator forced this ring: the cluster goes on without most of its members',
+        fields,
+      );
+  }
+
+  #warnOfStranger({ clusterId, lineage }: Ring, held: Ring): void {
+    const { log } = this.#options;
+    if (clusterId !== held.clusterId) {
+      log.warn('a ring of another cluster was offered and ignored', { offered: clusterId });
+      return;
+    }
+    if (this.#strange.has(lineage)) return;
+    this.#strange.add(lineage);
+    log.error(
+      'the cluster was forced twice, each time without the members of the other part: they do not come ' +
+        'together again; stop one part, and start its nodes with empty data directories',
+    );
   }
 
   /**
@@ -177,6 +238,13 @@ export class RingHolder {
     this.#encoded = encodeRing(ring);
     this.#options.onRing(ring);
   }
+}
+
+/** Those of `held` that a forced ring goes on without join the ones `known`. */
+function givenUpBy(ring: Ring, held: Ring | undefined, known: readonly Address[]) {
+  if (held === undefined || held.lineage === ring.lineage) return known;
+  const gone = held.members.filter(({ id }) => ring.member(id) === undefined);
+  return [...new Set([...known, ...gone.map(({ address }) => address)])].slice(-MAX_GIVEN_UP);
 }
 
 /** A full disk: the ring is offered again with the next message of its epoch (found by seed 2010). */

@@ -58,6 +58,11 @@ export class RingJournal {
 
   #tellOfRing(ring: Ring, before: Ring | undefined): void {
     const { epoch } = ring;
+    if (before !== undefined && ring.lineage !== before.lineage) {
+      const givenUp = newcomers(before, ring).toSorted();
+      this.#events.tell({ type: 'ring.forced', epoch, givenUp });
+      for (const name of givenUp) this.#replaced.add(name);
+    }
     if (ring.next === undefined) {
       this.#events.tell({ type: 'ring.settled', epoch, members: ring.members.length });
       return;
@@ -102,6 +107,7 @@ function newcomers(ring: Ring, before: Ring | undefined): readonly string[] {
  */
 function isFold(before: Ring, after: Ring): boolean {
   if (after.next === undefined) return false;
+  if (after.lineage !== before.lineage) return true; // forced upon it
   if (after.epoch === before.epoch + 1) return true;
   return before.assignment.every((old, partition) =>
     sameReplicas(old, after.assignment[partition] ?? []),

@@ -4,7 +4,7 @@ import type { AcceptorQuorum } from '../paxos/acceptor-quorum.ts';
 import { type Ballot, nextBallot } from '../paxos/ballot.ts';
 import { Round } from '../paxos/proposer.ts';
 import { Gather } from '../rpc/gather.ts';
-import type { ReplyOf } from '../rpc/messages.ts';
+import type { ReplyOf, RingRegisterName } from '../rpc/messages.ts';
 import type { Answer, Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 
@@ -20,31 +20,31 @@ export type Proposed =
 
 export interface RingProposalOptions {
   readonly self: NodeId;
+  readonly register: RingRegisterName;
   readonly epoch: Epoch;
   readonly acceptors: readonly NodeId[];
   readonly quorum: AcceptorQuorum;
   /** The highest ballot met in earlier rounds. */
   readonly above: Ballot | undefined;
-  /** Draws the ring to propose where none was accepted before. */
-  readonly draw: () => Uint8Array;
+  /** From what an earlier round may have got accepted, to be carried on as a rule, to the ring to propose. */
+  readonly change: (accepted: Uint8Array | undefined, all: readonly Uint8Array[]) => Uint8Array;
   readonly transport: Transport;
   readonly clock: Clock;
 }
 
 /**
  * One CASPaxos round for the ring of an epoch: both phases, sent to all acceptors at once,
- * this one among them. What an earlier round may have got accepted is carried on, whatever `draw` would say.
+ * this one among them.
  */
 export async function proposeRing(options: RingProposalOptions): Promise<Proposed> {
-  const { self, epoch, acceptors, quorum, draw, transport, clock } = options;
+  const { self, register, epoch, acceptors, quorum, change, transport, clock } = options;
   const call = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
   const ballot = nextBallot(options.above, self);
-  const change = (accepted: Uint8Array | undefined): Uint8Array => accepted ?? draw();
   const round = new Round<Uint8Array>({ ballot, acceptors, quorum, change });
 
   const promises = new Gather(
     acceptors,
-    (to) => transport.call(to, { type: 'ring.prepare', epoch, ballot }, call),
+    (to) => transport.call(to, { type: 'ring.prepare', register, epoch, ballot }, call),
     clock,
     CALL_TIMEOUT_MS,
   );
@@ -60,7 +60,7 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
   const { value: ring } = round;
   const acceptances = new Gather(
     acceptors,
-    (to) => transport.call(to, { type: 'ring.accept', epoch, ballot, ring }, call),
+    (to) => transport.call(to, { type: 'ring.accept', register, epoch, ballot, ring }, call),
     clock,
     CALL_TIMEOUT_MS,
   );

@@ -60,7 +60,7 @@ export class RingRegister {
     for (let round = 0; round < MAX_ROUNDS && !this.#closing.signal.aborted; round++) {
       const chosen = await this.#round(before, bytes);
       if (chosen !== undefined) {
-        await this.#publish(before, chosen);
+        await publishRing(before, chosen, this.#options);
         const isOwn = Buffer.compare(chosen, bytes) === 0;
         return isOwn ? { state: 'decided', ring: wanted } : { state: 'overtaken' };
       }
@@ -77,29 +77,18 @@ export class RingRegister {
     const acceptors = before.voters.map(({ id }) => id);
     const proposed = await proposeRing({
       self,
+      register: 'next',
       epoch,
       acceptors,
       quorum: majorityOf(acceptors),
       above: this.#seen?.epoch === epoch ? this.#seen.ballot : undefined,
-      draw: () => wanted,
+      change: (accepted) => accepted ?? wanted,
       transport,
       clock,
     });
     if (proposed.state === 'chosen') return proposed.ring;
     this.#seen = { epoch, ballot: proposed.seen };
     return undefined;
-  }
-
-  /** Takes a decided ring, then tells everybody whom it concerns; who does not hear of it learns it by the way. */
-  async #publish(before: Ring, bytes: Uint8Array): Promise<void> {
-    const { self, rings, transport } = this.#options;
-    await rings.adopt(bytes);
-    const after = decodeRing(bytes);
-    const listeners = new Set([...before.members, ...(after?.members ?? [])].map(({ id }) => id));
-    listeners.delete(self);
-    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    for (const node of listeners)
-      void transport.call(node, { type: 'ring.decided', ring: bytes }, options);
   }
 
   async #pause(round: number): Promise<void> {
@@ -115,4 +104,23 @@ interface RingRegisterOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+}
+
+/** Takes a decided ring, then tells everybody whom it concerns; who does not hear of it learns it by the way. */
+export async function publishRing(
+  before: Ring,
+  bytes: Uint8Array,
+  {
+    self,
+    rings,
+    transport,
+  }: { readonly self: NodeId; readonly rings: RingHolder; readonly transport: Transport },
+): Promise<void> {
+  await rings.adopt(bytes);
+  const after = decodeRing(bytes);
+  const listeners = new Set([...before.members, ...(after?.members ?? [])].map(({ id }) => id));
+  listeners.delete(self);
+  const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
+  for (const node of listeners)
+    void transport.call(node, { type: 'ring.decided', ring: bytes }, options);
 }

@@ -23,8 +23,11 @@ export interface RoundOptions<Value> {
   readonly ballot: Ballot;
   readonly acceptors: readonly NodeId[];
   readonly quorum: AcceptorQuorum;
-  /** From the register's value (`undefined`: none yet) to the one to propose. Called once at most. */
-  readonly change: (current: Value | undefined) => Value;
+  /**
+   * From the register's value (`undefined`: none yet) to the one to propose. Called once at most. `all`: what
+   * else was found accepted, which matters where not all quorums of the register meet.
+   */
+  readonly change: (current: Value | undefined, all: readonly Value[]) => Value;
 }
 
 export class Round<Value> {
@@ -33,6 +36,7 @@ export class Round<Value> {
   readonly #said = new Map<NodeId, 'yes' | 'no'>();
   #verdict: RoundVerdict = 'preparing';
   #highest: Accepted<Value> | undefined;
+  readonly #found: Value[] = [];
   #proposed: { readonly value: Value } | undefined;
   #seen: Ballot;
   #wasRefused = false;
@@ -87,6 +91,7 @@ export class Round<Value> {
 
   #remember(accepted: Accepted<Value> | undefined): void {
     if (accepted === undefined) return;
+    this.#found.push(accepted.value);
     if (this.#highest === undefined || accepted.ballot > this.#highest.ballot) {
       this.#highest = accepted;
     }
@@ -99,7 +104,7 @@ export class Round<Value> {
   }
 
   #propose(): void {
-    this.#proposed = { value: this.#options.change(this.#highest?.value) };
+    this.#proposed = { value: this.#options.change(this.#highest?.value, this.#found) };
     this.#verdict = 'accepting';
     this.#said.clear();
     this.#wasRefused = false;

@@ -63,16 +63,38 @@ export function renewedRing(ring: Ring): Ring {
  * nothing survives keeps its old set, and waits. `undefined` when no partition is so far gone.
  */
 export function survivorsRing(ring: Ring, missing: ReadonlySet<NodeId>): Ring | undefined {
-  const lost = partitionsLost(ring, missing);
-  if (lost.length === 0) return undefined;
-  const assignment = ring.assignment.map((replicas, partition) =>
-    lost.includes(partition as Partition) ? replicas.filter((id) => !missing.has(id)) : replicas,
-  );
-  const recovering = [...new Set([...ring.recovering, ...lost])].sort((a, b) => a - b);
   const members = withoutMissing(ring.members, missing);
-  const parts = { ...ring, assignment, members, recovering, epoch: epochAfter(ring) };
+  return recoveringRing(ring, members, missing, partitionsLost(ring, missing));
+}
+
+/**
+ * The same when an operator gave the `missing` up for good: a partition of which nothing survives does not
+ * wait, but begins anew with those that are to keep it. What they had pulled of it is brought together.
+ */
+export function givenUpRing(ring: Ring, missing: ReadonlySet<NodeId>): Ring | undefined {
+  const members = ring.members.map(
+    (member): Member => (missing.has(member.id) ? { ...member, leaving: 'replaced' } : member),
+  );
+  return recoveringRing(ring, members, missing, partitionsShort(ring, missing));
+}
+
+function recoveringRing(
+  ring: Ring,
+  members: readonly Member[],
+  missing: ReadonlySet<NodeId>,
+  partitions: readonly Partition[],
+): Ring | undefined {
+  if (partitions.length === 0) return undefined;
+  const recovering = [...new Set([...ring.recovering, ...partitions])].sort((a, b) => a - b);
+  const parts = { ...ring, members, recovering, epoch: epochAfter(ring) };
   const next = wantedAssignment(ring, parts);
-  return next === undefined ? undefined : new Ring({ ...parts, next });
+  if (next === undefined) return undefined;
+  const assignment = ring.assignment.map((replicas, number) => {
+    if (!partitions.includes(number as Partition)) return replicas;
+    const survivors = replicas.filter((id) => !missing.has(id));
+    return survivors.length > 0 ? survivors : (next[number] ?? []);
+  });
+  return new Ring({ ...parts, assignment, next });
 }
 
 /** Partitions that cannot be recovered in full without `missing`, and of which something survives. */

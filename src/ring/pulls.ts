@@ -3,10 +3,14 @@ import type { NodeId, Partition } from '../ids.ts';
 import { sameReplicas, sourcesNeeded } from './replica-set.ts';
 import type { Ring } from './ring.ts';
 
-/** Whether the wanted replicas of `partition` have to pull: not where they are the old ones. */
+/**
+ * Whether the wanted replicas of `partition` have to pull: not where they are the old ones, unless nothing
+ * survived and they begin anew. Then what each may have kept from earlier is brought together.
+ */
 export function inTransition(ring: Ring, partition: Partition): boolean {
   const [old, wanted] = ring.replicaSets(partition);
-  return old !== undefined && wanted !== undefined && !sameReplicas(old, wanted);
+  if (old === undefined || wanted === undefined) return false;
+  return ring.recovering.includes(partition) || !sameReplicas(old, wanted);
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  *     format 1 | epoch 6 | lineage 8 | cluster id 16 | hash seed 8 | replication factor 1
  *     | last survivor 1 | joint 1 | log2 of the partition count 1 | grace period 4, milliseconds
- *     | cluster name (length 1, text)
+ *     | cluster name (length 1, text) | former lineage count 1, (lineage 8)...
  *     | member count 2, (id 8, weight 2, standing 1, name, address, zone: each length 1, text)...
  *     | for each partition: replica count 1, (place in the list of members 2)...
  *     | if joint: the same for the next assignment, recovering count 2, (partition 2)... | checksum 8
@@ -18,9 +18,15 @@ import { invariant } from '../invariant.ts';
 import { LEAVING, type Member } from './member.ts';
 import type { Assignment } from './replica-set.ts';
 import { Ring } from './ring.ts';
-import { flawOf, type LastSurvivor, MAX_MEMBERS, type RingParts } from './ring-parts.ts';
+import {
+  flawOf,
+  type LastSurvivor,
+  MAX_FORMERS,
+  MAX_MEMBERS,
+  type RingParts,
+} from './ring-parts.ts';
 
-const FORMAT = 2;
+const FORMAT = 3;
 const CHECKSUM_BYTES = 8;
 const FIXED_BYTES = 47;
 /** In the standing of a member, beside how it leaves. */
@@ -33,6 +39,7 @@ export function encodeRing(ring: Ring): Uint8Array {
   const parts = [
     encodeFixed(ring),
     text8(ring.clusterName),
+    encodeFormers(ring.formers),
     uint16(ring.members.length),
     ...ring.members.map(encodeMember),
     encodeAssignment(ring.assignment, places),
@@ -69,6 +76,10 @@ function encodeFixed(ring: Ring): Buffer {
   fixed.writeUInt8(31 - Math.clz32(ring.partitionCount), 42);
   fixed.writeUInt32BE(ring.graceMs, 43);
   return fixed;
+}
+
+function encodeFormers(formers: readonly Lineage[]): Buffer {
+  return Buffer.concat([Buffer.from([formers.length]), Buffer.from(formers.join(''), 'hex')]);
 }
 
 function encodeMember({ id, weight, joining, leaving, name, address, zone }: Member): Buffer {
@@ -114,6 +125,7 @@ function readParts(reader: Reader): RingParts | undefined {
   if (lastSurvivor === undefined || joint > 1 || log2Partitions > MAX_LOG2_PARTITIONS)
     return undefined;
 
+  const formers = readFormers(reader);
   const partitionCount = 2 ** log2Partitions;
   const members = readMembers(reader);
   const assignment = readAssignment(reader, partitionCount, members);
@@ -121,9 +133,16 @@ function readParts(reader: Reader): RingParts | undefined {
   const recovering = joint === 1 ? readPartitions(reader) : [];
   if (!reader.isAtEnd) return undefined;
   return {
-    ...{ epoch, lineage, clusterId, clusterName, hashSeed, replicationFactor, lastSurvivor },
-    ...{ graceMs, partitionCount, members, assignment, next, recovering },
+    ...{ epoch, lineage, formers, clusterId, clusterName, hashSeed, replicationFactor },
+    ...{ lastSurvivor, graceMs, partitionCount, members, assignment, next, recovering },
   };
+}
+
+function readFormers(reader: Reader): readonly Lineage[] {
+  const formers: Lineage[] = [];
+  for (let left = Math.min(reader.uint(1), MAX_FORMERS); left > 0; left--)
+    formers.push(reader.hex(8) as Lineage);
+  return formers;
 }
 
 function readMembers(reader: Reader): readonly Member[] {

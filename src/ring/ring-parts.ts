@@ -13,6 +13,8 @@ export type LastSurvivor = 'use' | 'wait';
 export interface RingParts {
   readonly epoch: Epoch;
   readonly lineage: Lineage;
+  /** The lineages that it goes on from, latest first: an operator forced the step from each to the next. */
+  readonly formers: readonly Lineage[];
   readonly clusterId: ClusterId;
   readonly clusterName: string;
   /** 64 bits, unsigned; drawn when the cluster was formed. */
@@ -41,6 +43,7 @@ export interface RingParts {
 
 export const MAX_REPLICATION_FACTOR = 7;
 export const MAX_MEMBERS = 1024;
+export const MAX_FORMERS = 16;
 const MAX_EPOCH = 2 ** 48 - 1;
 /** A day. */
 const MAX_GRACE_MS = 86_400_000;
@@ -57,6 +60,7 @@ export function flawOf(parts: RingParts): string | undefined {
   const { epoch, partitionCount, replicationFactor, hashSeed, graceMs } = parts;
   if (!isWhole(epoch, 1, MAX_EPOCH)) return 'an epoch out of range';
   if (!HEX_16.test(parts.lineage)) return 'a lineage that is none';
+  if (!areFormers(parts)) return 'former lineages that are none, or too many';
   if (!HEX_32.test(parts.clusterId)) return 'a cluster id that is none';
   if (!isText(parts.clusterName)) return 'an unreadable cluster name';
   if (hashSeed < 0n || hashSeed > 0xffff_ffff_ffff_ffffn) return 'a hash seed beyond 64 bits';
@@ -101,6 +105,12 @@ function flawOfAssignments({
     }
   }
   return undefined;
+}
+
+function areFormers({ formers, lineage }: RingParts): boolean {
+  const lineages = new Set([lineage, ...formers]);
+  const areDistinct = lineages.size === formers.length + 1;
+  return areDistinct && formers.length <= MAX_FORMERS && formers.every((each) => HEX_16.test(each));
 }
 
 function flawOfRecovering({ recovering, next, partitionCount }: RingParts): string | undefined {

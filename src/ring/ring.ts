@@ -17,6 +17,8 @@ import { partitionOf, tokenOf } from './token.ts';
 export class Ring {
   readonly epoch: Epoch;
   readonly lineage: Lineage;
+  /** The lineages that it goes on from, latest first. */
+  readonly formers: readonly Lineage[];
   readonly clusterId: ClusterId;
   readonly clusterName: string;
   readonly hashSeed: bigint;
@@ -45,6 +47,7 @@ export class Ring {
     invariant(flaw === undefined, `a sound ring, not one with ${flaw}`);
     this.epoch = parts.epoch;
     this.lineage = parts.lineage;
+    this.formers = parts.formers;
     this.clusterId = parts.clusterId;
     this.clusterName = parts.clusterName;
     this.hashSeed = parts.hashSeed;
@@ -125,6 +128,7 @@ export function formRing(options: {
   return new Ring({
     ...settings,
     epoch: 1 as Epoch,
+    formers: [],
     members: founders,
     assignment,
     next: undefined,

@@ -4,21 +4,25 @@
  */
 import type { Partition } from '../ids.ts';
 import { type Member, sameMembers } from './member.ts';
-import { sameReplicas } from './replica-set.ts';
+import { type ReplicaSet, sameReplicas } from './replica-set.ts';
 import type { Ring } from './ring.ts';
 
 /** Why `after` may not come next after `before`, in words; `undefined` when it may. */
 export function flawOfSuccession(before: Ring, after: Ring): string | undefined {
   if (after.epoch !== before.epoch + 1) return 'another epoch than the next';
-  if (!isOfSameCluster(before, after)) return 'another cluster, lineage, seed or partition count';
+  if (!isOfSameCluster(before, after) || !isOfSameLineage(before, after))
+    return 'another cluster, lineage, seed or partition count';
   if (after.next !== undefined) return flawOfJoint(before, after);
   return before.next === undefined ? flawOfSettings(before, after) : flawOfEnd(before, after);
 }
 
-function isOfSameCluster(a: Ring, b: Ring): boolean {
+function isOfSameLineage(a: Ring, b: Ring): boolean {
+  return a.lineage === b.lineage && a.formers.join() === b.formers.join();
+}
+
+export function isOfSameCluster(a: Ring, b: Ring): boolean {
   return (
     a.clusterId === b.clusterId &&
-    a.lineage === b.lineage &&
     a.clusterName === b.clusterName &&
     a.hashSeed === b.hashSeed &&
     a.partitionCount === b.partitionCount
@@ -39,12 +43,20 @@ function flawOfJoint(before: Ring, after: Ring): string | undefined {
     const now = after.assignment[number] ?? [];
     const isRecovering = after.recovering.includes(number as Partition);
     const isPart = now.every((id) => old.includes(id));
-    if (!isPart || (!isRecovering && now.length !== old.length)) return 'another old replica set';
+    const isWhole = isPart && now.length === old.length;
+    const isAllowed = isWhole || (isRecovering && (isPart || beginsAnew(after, number, old)));
+    if (!isAllowed) return 'another old replica set';
   }
   const leaving = new Set(after.members.filter(leaves).map(({ id }) => id));
   if (after.next?.some((wanted) => wanted.some((id) => leaving.has(id))))
     return 'a leaving member that is wanted';
   return undefined;
+}
+
+/** All that kept the partition were given up: it begins anew with those that are to keep it. */
+function beginsAnew(after: Ring, number: number, old: ReplicaSet): boolean {
+  const areGone = old.every((id) => after.member(id)?.leaving === 'replaced');
+  return areGone && sameReplicas(after.assignment[number] ?? [], after.next?.[number] ?? []);
 }
 
 function flawOfEnd(before: Ring, after: Ring): string | undefined {

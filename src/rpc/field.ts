@@ -34,7 +34,7 @@ export const address: Field<Address> = (raw, name) => {
   return refuse(name, 'an address');
 };
 
-export const epoch: Field<Epoch> = (raw, name) => wholeNumber(1, 2 ** 32 - 1)(raw, name) as Epoch;
+export const epoch: Field<Epoch> = (raw, name) => wholeNumber(1, 2 ** 48 - 1)(raw, name) as Epoch;
 
 /** 0 where no ring is held. */
 export const epochOrZero: Field<Epoch | 0> = (raw, name) => (raw === 0 ? raw : epoch(raw, name));

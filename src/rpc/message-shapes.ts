@@ -47,6 +47,7 @@ const ballot: Field<string> = (raw, name) => {
 };
 
 const level = oneOf(['one', 'quorum']);
+const register = oneOf(['next', 'forced']);
 
 const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
@@ -130,7 +131,7 @@ const SHAPES: Shapes = {
   },
   'ring.prepare': {
     code: 5,
-    request: { epoch, ballot },
+    request: { register, epoch, ballot },
     reply: {
       promised: flag,
       ballot,
@@ -140,7 +141,7 @@ const SHAPES: Shapes = {
   },
   'ring.accept': {
     code: 6,
-    request: { epoch, ballot, ring: bytes },
+    request: { register, epoch, ballot, ring: bytes },
     reply: { accepted: flag, ballot },
   },
   'ring.decided': {
@@ -150,7 +151,7 @@ const SHAPES: Shapes = {
   },
   'ring.consent': {
     code: 11,
-    request: { epoch, missing: listOf(nodeId), to: oneOf(['replacement', 'survivors']) },
+    request: { epoch, missing: listOf(nodeId), to: oneOf(['replacement', 'survivors', 'forced']) },
     reply: { agrees: flag },
   },
   'membership.join': {

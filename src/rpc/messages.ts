@@ -90,24 +90,30 @@ export type Request =
   /** [member] Who are you, and with whom would you form a cluster? Asked of addresses. */
   | { readonly type: 'membership.introduce' }
   /** [acceptor] CASPaxos for the ring of an epoch: promise. */
-  | { readonly type: 'ring.prepare'; readonly epoch: Epoch; readonly ballot: string }
+  | {
+      readonly type: 'ring.prepare';
+      readonly register: RingRegisterName;
+      readonly epoch: Epoch;
+      readonly ballot: string;
+    }
   /** [acceptor] CASPaxos for the ring of an epoch: accept. */
   | {
       readonly type: 'ring.accept';
+      readonly register: RingRegisterName;
       readonly epoch: Epoch;
       readonly ballot: string;
       readonly ring: Uint8Array;
     }
   /**
    * [member] Do you agree that these members are gone: dead for a grace period, to be replaced; or silent
-   * for three, so that what survives may go on? The second is a promise not to answer their probes until
-   * the next epoch is decided.
+   * for three, so that what survives may go on; or dead, and an operator gave them up. The second is a
+   * promise not to answer their probes until the next epoch is decided.
    */
   | {
       readonly type: 'ring.consent';
       readonly epoch: Epoch;
       readonly missing: readonly NodeId[];
-      readonly to: 'replacement' | 'survivors';
+      readonly to: 'replacement' | 'survivors' | 'forced';
     }
   /** [member] Take me in. */
   | {
@@ -125,6 +131,9 @@ export type Request =
   | { readonly type: 'ring.decided'; readonly ring: Uint8Array }
   /** [member] What do you keep? For `/cluster`. */
   | { readonly type: 'member.status' };
+
+/** The next ring of the lineage, which a majority decides; or one forced upon it, by all who are left. */
+export type RingRegisterName = 'next' | 'forced';
 
 export type RequestType = Request['type'];
 export type RequestOf<Type extends RequestType> = Extract<Request, { readonly type: Type }>;

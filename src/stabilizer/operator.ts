@@ -10,8 +10,9 @@ import type { Leaving, Member } from '../ring/member.ts';
 import { changedRing, type RingWish } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { MAX_REPLICATION_FACTOR } from '../ring/ring-parts.ts';
-import { StoreFullError } from '../storage/store.ts';
+import { overtaken, refuse, ringToChange, undecided, withoutRoom } from './change-errors.ts';
 import { type ChangePlan, planOf } from './change-plan.ts';
+import { ForcedRemoval, type RemovalPlan } from './forced-removal.ts';
 
 export type MemberChange = 'leave' | 'remove' | 'replace';
 
@@ -32,6 +33,7 @@ export class ClusterOperator {
   /** Values kept by all members together. */
   readonly #keysKept: () => Promise<number>;
   readonly #transferRateBytes: number;
+  readonly #forcedRemoval: ForcedRemoval;
 
   constructor(options: {
     readonly membership: Membership;
@@ -43,6 +45,7 @@ export class ClusterOperator {
     this.#recordBytes = options.recordBytes;
     this.#keysKept = options.keysKept;
     this.#transferRateBytes = options.transferRateBytes;
+    this.#forcedRemoval = new ForcedRemoval(options.membership);
   }
 
   /** @throws ClientError */
@@ -53,6 +56,17 @@ export class ClusterOperator {
   /** @throws ClientError */
   changeReplicationFactor(replicationFactor: number): Promise<Started> {
     return this.#decide(() => factorWish(replicationFactor));
+  }
+
+  /** Gives members up for good, whatever is lost with them. @throws ClientError */
+  forceRemoval(names: readonly string[]): Promise<Started> {
+    return this.#forcedRemoval.carryOut(names);
+  }
+
+  /** @throws ClientError */
+  async planForcedRemoval(names: readonly string[]): Promise<RemovalPlan> {
+    const { ring, after, lost } = this.#forcedRemoval.draw(names);
+    return { ...(await this.#planned(ring, after)), lost };
   }
 
   /** What it would move, without doing it. @throws ClientError */
@@ -82,12 +96,7 @@ export class ClusterOperator {
       case 'overtaken':
         return this.#decideAgain(before, wishOf);
       case 'undecided':
-        throw new ClientError(
-          'quorum_unavailable',
-          'too few members answered to decide on it; a majority of them is needed. It may still be decided; ' +
-            'look at /cluster before asking again',
-          { outcome: 'unknown' },
-        );
+        throw undecided('a majority of them is needed');
     }
   }
 
@@ -106,7 +115,10 @@ export class ClusterOperator {
 
   async #plan(wishOf: (ring: Ring) => RingWish): Promise<ChangePlan> {
     const ring = this.#ring();
-    const after = changedRing(ring, wishOf(ring));
+    return this.#planned(ring, changedRing(ring, wishOf(ring)));
+  }
+
+  async #planned(ring: Ring, after: Ring | undefined): Promise<ChangePlan> {
     const [keysKept, recordBytes] = await Promise.all([this.#keysKept(), this.#recordBytes()]);
     const replicas = ring.assignment.reduce((sum, set) => sum + set.length, 0);
     const bytesPerReplica = (keysKept * recordBytes) / Math.max(1, replicas);
@@ -114,11 +126,7 @@ export class ClusterOperator {
   }
 
   #ring(): Ring {
-    const { ring } = this.#membership;
-    if (ring !== undefined) return ring;
-    throw new ClientError('not_ready', 'this node does not belong to a cluster yet', {
-      outcome: 'not_applied',
-    });
+    return ringToChange(this.#membership);
   }
 
   #memberWish(ring: Ring, change: MemberChange, name: string): RingWish {
@@ -160,25 +168,4 @@ function factorWish(replicationFactor: number): RingWish {
 
 function marked(ring: Ring, member: Member, leaving: Leaving): readonly Member[] {
   return ring.members.map((each) => (each.id === member.id ? { ...each, leaving } : each));
-}
-
-function refuse(why: string): ClientError {
-  return new ClientError('conflict', why, { outcome: 'not_applied' });
-}
-
-/** Votes and rings have to be on disk before they count. @throws ClientError for a full disk */
-function withoutRoom(cause: unknown): never {
-  if (!(cause instanceof StoreFullError)) throw cause;
-  throw new ClientError(
-    'storage_full',
-    'the disk of this node is full: it could not keep the ring. It may still be decided; look at /cluster, ' +
-      'and ask another node',
-    { outcome: 'unknown', cause },
-  );
-}
-
-function overtaken(): ClientError {
-  return refuse(
-    'another change was decided first; look at /cluster, then ask again if it is still wanted',
-  );
 }

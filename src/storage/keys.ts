@@ -21,6 +21,10 @@ export type OwnName =
   | 'identity'
   | 'ring'
   | 'votes'
+  /** On a ring that an operator forces. */
+  | 'forced-votes'
+  /** Where members lived that were given up by force. */
+  | 'given-up'
   | 'clock-bound'
   /** The clock bounds that the other members told. */
   | 'peer-bounds'

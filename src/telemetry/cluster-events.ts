@@ -22,6 +22,8 @@ export type ClusterEvent =
   | { readonly type: 'ring.settled'; readonly epoch: number; readonly members: number }
   /** So many partitions go on with what survives of their replicas. */
   | { readonly type: 'ring.survivors'; readonly epoch: number; readonly partitions: number }
+  /** An operator forced this ring: it goes on without these members, decided by all that are left. */
+  | { readonly type: 'ring.forced'; readonly epoch: number; readonly givenUp: readonly string[] }
   /** Of those, so many acknowledged writes that went through this node are on no survivor, as far as it knows. */
   | { readonly type: 'writes.missing'; readonly epoch: number; readonly writes: number }
   | {

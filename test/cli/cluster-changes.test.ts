@@ -43,6 +43,34 @@ describe('quorate node', () => {
     },
   );
 
+  test('remove --force gives up several at once, and says what is lost', async () => {
+    const plan = json(200, { ...PLAN, lost: 2 });
+    const started = json(202, { task: 'ring-1000000000', epoch: 1_000_000_000 });
+    const node = await fakeNode((response, asked, request) =>
+      (asked.path.endsWith('?dryRun=true') ? plan : started)(response, asked, request),
+    );
+    const args = ['node', 'remove', 'node3', 'node 4', '--force', '--url', node.url];
+    const planned = await quorate([...args, '--dry-run']);
+    expect(planned.stdout.toString()).toContain('NO COPY IS LEFT of 2 partitions');
+    const ran = await quorate([...args, '--yes', '--no-wait']);
+    expect([ran.exitCode, ran.stderr]).toEqual([0, expect.stringContaining('ring-1000000000')]);
+    expect(requests(node)).toEqual([
+      'POST /cluster/forced-removal?dryRun=true',
+      'POST /cluster/forced-removal',
+    ]);
+    expect(node.asked.map(({ body }) => body.toString())).toEqual([
+      '{"members":["node3","node 4"]}',
+      '{"members":["node3","node 4"]}',
+    ]);
+  });
+
+  test('remove takes one name without --force', async () => {
+    const node = await operated();
+    const ran = await quorate(['node', 'remove', 'a', 'b', '--yes', '--url', node.url]);
+    expect([ran.exitCode, requests(node)]).toEqual([2, []]);
+    expect(ran.stderr).toContain('--force');
+  });
+
   test('tells how far the task is, and follows the one that continues it', async () => {
     const running = { state: 'running', toPull: 12 };
     const continued = { task: 'ring-8', state: 'continued', continuedBy: 'ring-9' };

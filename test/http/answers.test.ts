@@ -69,6 +69,7 @@ describe('a path', () => {
     ['GET', '/batch', 'POST'],
     ['GET', '/cluster/members/x/leave', 'POST'],
     ['GET', '/cluster/replication-factor', 'PUT'],
+    ['GET', '/cluster/forced-removal', 'POST'],
     ['HEAD', '/cluster/events', 'GET'],
   ] as const)('asked with the wrong method is 405: %s %s', async (method, url, allow) => {
     const { http } = edge();

@@ -20,6 +20,7 @@ import type {
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { systemRandom } from '../../src/runtime/system-random.ts';
 import type { ChangePlan } from '../../src/stabilizer/change-plan.ts';
+import type { RemovalPlan } from '../../src/stabilizer/forced-removal.ts';
 import type { MemberChange, Operator, Started } from '../../src/stabilizer/operator.ts';
 import { ClusterEvents } from '../../src/telemetry/cluster-events.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
@@ -126,7 +127,7 @@ export class FakeCluster implements ClusterView {
 
 /** Starts whatever it is asked for, and remembers it. */
 export class FakeOperator implements Operator {
-  readonly changes: (readonly [MemberChange | 'factor', string | number])[] = [];
+  readonly changes: (readonly [MemberChange | 'factor' | 'force', string | number])[] = [];
   started: Started = { task: 'ring-8', epoch: 8 };
   plan: ChangePlan = { partitions: 3, replicas: 4, bytes: 5, seconds: 6 };
   refusal: Error | undefined;
@@ -147,6 +148,15 @@ export class FakeOperator implements Operator {
 
   planReplicationFactor(): Promise<ChangePlan> {
     return this.#answer(this.plan);
+  }
+
+  forceRemoval(names: readonly string[]): Promise<Started> {
+    this.changes.push(['force', names.join(' ')]);
+    return this.#answer(this.started);
+  }
+
+  planForcedRemoval(): Promise<RemovalPlan> {
+    return this.#answer({ ...this.plan, lost: 2 });
   }
 
   async #answer<Answer>(answer: Answer): Promise<Answer> {

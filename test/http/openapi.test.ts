@@ -40,6 +40,7 @@ describe('the description', () => {
       'GET /livez',
       'GET /readyz',
       'HEAD /kv/{key}',
+      'POST /cluster/forced-removal',
       'POST /cluster/members/{name}/leave',
       'POST /cluster/members/{name}/remove',
       'POST /cluster/members/{name}/replace',

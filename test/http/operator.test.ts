@@ -109,6 +109,43 @@ describe('a change of the replication factor', () => {
   });
 });
 
+describe('a forced removal', () => {
+  const REMOVAL = '/cluster/forced-removal';
+  const payload = '{"members": ["node3", "node 4"]}';
+
+  test('is started by its task', async () => {
+    const { http, operator } = edge();
+    const answer = await http.fastify.inject({ method: 'POST', url: REMOVAL, payload });
+    expect([answer.statusCode, answer.json()]).toEqual([202, { task: 'ring-8', epoch: 8 }]);
+    expect(operator.changes).toEqual([['force', 'node3 node 4']]);
+  });
+
+  test('is only planned with dryRun, which tells what is lost', async () => {
+    const { http, operator } = edge();
+    const url = `${REMOVAL}?dryRun=true`;
+    const answer = await http.fastify.inject({ method: 'POST', url, payload });
+    expect([answer.statusCode, answer.json()]).toEqual([200, { ...operator.plan, lost: 2 }]);
+    expect(operator.changes).toEqual([]);
+  });
+
+  test.each([
+    '',
+    '["node3"]',
+    '{}',
+    '{"members": "node3"}',
+    '{"members": []}',
+    '{"members": ["node3", 4]}',
+    '{"members": ["node3"], "yes": true}',
+    JSON.stringify({ members: new Array(1_025).fill('a') }),
+  ])('is refused with the right form when the body is %.40j', async (payload) => {
+    const { http, operator } = edge();
+    const answer = await http.fastify.inject({ method: 'POST', url: REMOVAL, payload });
+    expect([answer.statusCode, answer.json().code]).toEqual([400, 'invalid_body']);
+    expect(answer.json().detail).toContain('{"members": ["node3"]}');
+    expect(operator.changes).toEqual([]);
+  });
+});
+
 describe('/cluster/tasks', () => {
   test('lists what runs before what has ended', async () => {
     const { http, cluster } = edge();

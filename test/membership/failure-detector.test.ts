@@ -264,6 +264,8 @@ class Group {
       store: new MemoryStore(),
       supervisor: { fail: () => undefined, restart: () => undefined },
       log: silentLog,
+      isHeld: async () => true,
+      hasEnded: () => false,
       onRing: () => undefined,
       onDeparture: () => undefined,
     });

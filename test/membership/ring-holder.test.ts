@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import type { Address } from '../../src/ids.ts';
+import type { Address, Lineage } from '../../src/ids.ts';
 import { invariant } from '../../src/invariant.ts';
 import { RingHolder } from '../../src/membership/ring-holder.ts';
-import { changedRing, settledRing, withoutMissing } from '../../src/ring/next-ring.ts';
+import { forcedRing } from '../../src/ring/forced-ring.ts';
+import { changedRing, renewedRing, settledRing, withoutMissing } from '../../src/ring/next-ring.ts';
+import type { Ring } from '../../src/ring/ring.ts';
 import { encodeRing } from '../../src/ring/ring-codec.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { type Change, StoreFullError } from '../../src/storage/store.ts';
+import type { Log } from '../../src/telemetry/log.ts';
 import { membersFrom, nodeId } from '../ring/placement.ts';
 import { ringOf } from '../ring/sample-rings.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
@@ -45,12 +48,75 @@ describe('a node without which its cluster goes on', () => {
   });
 });
 
-async function member(): Promise<{ store: WatchedStore; rings: RingHolder }> {
+describe('a forced ring', () => {
+  test('is taken by a member that it lists, whatever that took of the former lineage meanwhile', async () => {
+    const { rings } = await member();
+    const forced = forcedWithout(4);
+    await rings.adopt(encodeRing(renewedRing(RING)));
+    await rings.adopt(encodeRing(forced));
+    expect(rings.ring).toEqual(forced);
+    await rings.adopt(encodeRing(renewedRing(renewedRing(RING)))); // of those who are given up
+    expect(rings.ring).toEqual(forced);
+  });
+
+  test('ends the membership of one that it does not list', async () => {
+    const { rings } = await member();
+    await rings.adopt(encodeRing(forcedWithout(1)));
+    expect([rings.ring, rings.departure]).toEqual([undefined, 'replaced']);
+  });
+
+  test("ends nobody's membership while only few of those that it lists hold it", async () => {
+    const { rings } = await member(silentLog, { isHeld: false });
+    await rings.adopt(encodeRing(forcedWithout(1)));
+    expect([rings.ring, rings.departure]).toEqual([RING, undefined]);
+    await rings.adopt(encodeRing(forcedWithout(4))); // which lists it
+    expect(rings.ring?.epoch).toBeGreaterThan(RING.epoch);
+  });
+
+  test('is not taken by one that voted for a ring that ends it', async () => {
+    const { rings } = await member(silentLog, { hasEnded: true });
+    await rings.adopt(encodeRing(forcedWithout(4)));
+    expect(rings.ring).toEqual(RING);
+    await rings.adopt(encodeRing(renewedRing(RING)));
+    expect(rings.ring).toEqual(renewedRing(RING));
+  });
+
+  test('leaves behind where those lived who were given up', async () => {
+    const { rings } = await member();
+    await rings.adopt(encodeRing(forcedWithout(4)));
+    expect(rings.givenUp).toEqual([RING.member(nodeId(4))?.address]);
+  });
+
+  test('that does not go on from the lineage held is passed over, loudly', async () => {
+    const errors: string[] = [];
+    const { rings } = await member({ ...silentLog, error: (said) => errors.push(said) });
+    await rings.adopt(encodeRing(forcedWithout(4)));
+    const held = rings.ring;
+    for (let told = 0; told < 2; told++) await rings.adopt(encodeRing(forcedWithout(1, 'c')));
+    expect([rings.ring, rings.departure]).toEqual([held, undefined]);
+    expect(errors).toEqual([
+      expect.stringContaining('an operator forced this ring'),
+      expect.stringContaining('forced twice'),
+    ]);
+  });
+});
+
+function forcedWithout(number: number, digit = 'b'): Ring {
+  const gone = new Set([nodeId(number)]);
+  const ring = forcedRing({ before: RING, gone, lineage: digit.repeat(16) as Lineage, over: [] });
+  invariant(ring !== undefined, 'somebody who is left');
+  return ring;
+}
+
+async function member(
+  log: Log = silentLog,
+  { isHeld = true, hasEnded = false } = {},
+): Promise<{ store: WatchedStore; rings: RingHolder }> {
   const store = new WatchedStore();
   const rings = await RingHolder.open({
     store,
     supervisor: { fail: () => undefined, restart: () => undefined },
-    log: silentLog,
+    log,
     self: SELF,
     terms: {
       ...{ nodeName: 'node1', clusterName: RING.clusterName, zone: 'default', weight: 1 },
@@ -58,6 +124,8 @@ async function member(): Promise<{ store: WatchedStore; rings: RingHolder }> {
       ...{ replicationFactor: 3, replicationFactorGiven: false },
       ...{ graceMs: RING.graceMs, lastSurvivor: 'use' },
     },
+    isHeld: async () => isHeld,
+    hasEnded: () => hasEnded,
     onRing: () => undefined,
     onDeparture: () => undefined,
   });

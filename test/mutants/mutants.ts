@@ -387,6 +387,20 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'a majority of the founders forms the cluster',
   },
   {
+    name: 'given-up-but-never-gone',
+    file: 'src/membership/former-cluster.js',
+    original: 'return (goesOnFrom(ring, held) &&',
+    replacement: 'return (ring.lineage === held.lineage &&',
+    wrong: 'who was given up takes the forced ring as if it were listed there',
+  },
+  {
+    name: 'forced-without-recovery',
+    file: 'src/ring/forced-ring.js',
+    original: 'before.recovering.includes(partition) || !isWhole(before, partition, left)',
+    replacement: 'before.recovering.includes(partition)',
+    wrong: 'after a forced ring fewer than all survivors of a partition are pulled from',
+  },
+  {
     name: 'chance-from-outside',
     file: 'src/runtime/loop.js',
     original: 'random.fraction()',

@@ -65,7 +65,8 @@ same both times.
 In about half of the runs the ring changes meanwhile, in ${CHANGE_KINDS.length} ways: ${codes(CHANGE_KINDS)}. Nodes are
 started and taken in, sent away, given up; they die for longer than the grace period, which is a few seconds then, are replaced and come
 back with their old disks; parts of the cluster are cut off for as long; the replication factor goes up and down. Often two
-changes meet in one epoch, or the next one comes before the data of the last one has moved.
+changes meet in one epoch, or the next one comes before the data of the last one has moved. And in some runs so many members die at
+once that an operator has the rest go on without them (\`force\`).
 
 The faults keep to what was promised: at most one node's disk is damaged or lost, only with three copies or more, and
 not while another copy is away; and of any replica set so many members stay that it can be recovered in full. In one of five of

@@ -4,6 +4,7 @@ import type { NodeId, Partition } from '../../src/ids.ts';
 import { inOrderOfId, type Member } from '../../src/ring/member.ts';
 import {
   changedRing,
+  givenUpRing,
   partitionsShort,
   renewedRing,
   settledRing,
@@ -106,6 +107,27 @@ describe('a ring of survivors', () => {
       expect(ring?.assignment[number]).toEqual(replicas);
       expect(ring?.recovering).not.toContain(number);
     }
+  });
+
+  test('begins a partition anew that an operator gave up, where nothing of it survives', () => {
+    const missing = new Set([nodeId(1), nodeId(2), nodeId(3)]);
+    const ring = givenUpRing(FIVE, missing);
+    const lost = FIVE.assignment.flatMap((replicas, number) =>
+      replicas.every((id) => missing.has(id)) ? [number as Partition] : [],
+    );
+    expect(lost.length).toBeGreaterThan(0);
+    if (ring === undefined) throw new Error('no ring');
+    for (const number of lost) {
+      expect(ring.assignment[number]).toEqual(ring.next?.[number]);
+      expect(ring.recovering).toContain(number);
+    }
+    expect(flawOfSuccession(FIVE, ring)).toBeUndefined();
+    const members = FIVE.members.map((one) =>
+      one.id === nodeId(3) ? one : (ring.member(one.id) ?? one),
+    );
+    const wrong = new Ring({ ...ring, members });
+    expect(flawOfSuccession(FIVE, wrong)).toBe('another old replica set');
+    expect(flawOfSuccession(ring, settledRing(ring))).toBeUndefined();
   });
 
   test('keeps what it recovers over later folds, and forgets it at the end', () => {

@@ -43,6 +43,14 @@ export const SAMPLE_RINGS: readonly (readonly [string, Ring])[] = [
     }),
   ],
   [
+    'a ring of a lineage that was forced twice',
+    new Ring({
+      ...ringOf(membersFrom(1, 2)),
+      lineage: '3c'.repeat(8) as Lineage,
+      formers: ['2b'.repeat(8), '1a'.repeat(8)] as Lineage[],
+    }),
+  ],
+  [
     'zones, weights and an IPv6 address',
     new Ring({
       ...ringOf(membersFrom(1, 4), { replicationFactor: 2, partitionCount: 4 }),

@@ -122,7 +122,7 @@ describe('the codec', () => {
   test.each<[string, Request | unknown]>([
     ['an epoch of 0', { epoch: 0 }],
     ['an epoch with a fraction', { epoch: 1.5 }],
-    ['an epoch beyond 32 bits', { epoch: 2 ** 32 }],
+    ['an epoch beyond 48 bits', { epoch: 2 ** 48 }],
     ['an empty key', { key: '' }],
     ['a key of 1025 bytes', { key: 'x'.repeat(1025) }],
     ['a key of 1026 bytes in 513 characters', { key: 'é'.repeat(513) }],

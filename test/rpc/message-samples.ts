@@ -126,14 +126,14 @@ export const MESSAGE_SAMPLES: Samples = {
     ],
   },
   'ring.prepare': {
-    requests: [{ type: 'ring.prepare', epoch, ballot }],
+    requests: [{ type: 'ring.prepare', register: 'next', epoch, ballot }],
     replies: [
       { promised: true, ballot, acceptedBallot: ballot, acceptedRing: ring },
       { promised: false, ballot, acceptedBallot: undefined, acceptedRing: undefined },
     ],
   },
   'ring.accept': {
-    requests: [{ type: 'ring.accept', epoch, ballot, ring }],
+    requests: [{ type: 'ring.accept', register: 'forced', epoch, ballot, ring }],
     replies: [{ accepted: false, ballot }],
   },
   'ring.decided': {

@@ -22,6 +22,11 @@ export class Absences {
     this.#newest = newest;
   }
 
+  /** Whether everybody is there. */
+  get areNone(): boolean {
+    return this.#away.size === 0;
+  }
+
   isAway(id: NodeId): boolean {
     return this.#away.has(id);
   }

@@ -16,6 +16,7 @@ const HARSH = [
   'clock_offset',
   'wipe',
   'death',
+  'force',
   'remove',
   'long_split',
 ];

@@ -2,12 +2,18 @@
  * What is left out of a run, to make a failing one small enough to read. Whatever remains draws the same
  * numbers as before: each client and each strike of a fault has a random stream of its own.
  */
-import { FAULT_KINDS, type FaultKind } from './faults.ts';
-import { CHANGE_KINDS, type ChangeKind } from './ring-changes.ts';
+import { FAULT_KINDS } from './faults.ts';
+import { CHANGE_KINDS } from './ring-changes.ts';
 
 /** What strikes by itself, changes of the ring, and what the network does to single messages. */
-export const RUN_FAULTS = [...FAULT_KINDS, ...CHANGE_KINDS, 'loss', 'duplication'] as const;
-export type RunFault = FaultKind | ChangeKind | 'loss' | 'duplication';
+export const RUN_FAULTS = [
+  ...FAULT_KINDS,
+  ...CHANGE_KINDS,
+  'force',
+  'loss',
+  'duplication',
+] as const;
+export type RunFault = (typeof RUN_FAULTS)[number];
 
 export interface Omissions {
   readonly faults: readonly RunFault[];

@@ -4,6 +4,7 @@
  * node that acts on a ring has to have it there.
  */
 import type { Key, NodeId, Partition } from '../../src/ids.ts';
+import { flawOfForced } from '../../src/ring/forced-ring.ts';
 import type { Ring } from '../../src/ring/ring.ts';
 import { decodeRing } from '../../src/ring/ring-codec.ts';
 import { flawOfSuccession } from '../../src/ring/succession.ts';
@@ -101,7 +102,11 @@ export class RingWatch {
     const self = this.#selves.get(name);
     if (self === undefined) return;
     if (own === 'departed') self.departed = true;
-    if (own === 'votes') this.#votes(self, kept(change.value) as Votes);
+    if (own === 'votes') {
+      self.votes = kept(change.value) as Votes;
+      this.#votes(self, self.votes);
+    }
+    if (own === 'forced-votes') this.#votes(self, kept(change.value) as Votes);
     if (own === 'ring') this.#ring(name, self, (kept(change.value) as { base64: string }).base64);
   }
 
@@ -183,7 +188,6 @@ export class RingWatch {
   }
 
   #votes(self: Self, votes: Votes): void {
-    self.votes = votes;
     const { epoch, accepted } = votes;
     if (accepted === undefined) return;
     const what = `${epoch} ${accepted.ballot} ${accepted.base64}`;
@@ -209,14 +213,15 @@ export class RingWatch {
 
   #firstSeen(name: string, ring: Ring, text: string): void {
     const decided = { ring, text };
-    const before = this.#decided.get(nameOf(ring, ring.epoch - 1))?.ring;
+    const forcedUpon = this.#forcedUpon(ring, text);
+    const before = forcedUpon ?? this.#decided.get(nameOf(ring, ring.epoch - 1))?.ring;
     this.#decided.set(nameOf(ring, ring.epoch), decided);
     if (ring.epoch > (this.newest?.epoch ?? 0)) this.#newest = decided;
     for (const { id, leaving } of ring.members) if (leaving === 'asked') this.#sentAway.add(id);
     for (const partition of ring.recovering) this.#recovers(partition, ring, before);
-    if (!this.#isDecided(ring, before, text))
+    if (forcedUpon === undefined && !this.#isDecided(ring, before, text))
       this.#findings.add(`${name} holds a ring of epoch ${ring.epoch} that was not decided`);
-    const flaw = flawOfStep(before, ring) ?? flawAtRest(ring);
+    const flaw = flawOfStep(before, ring, forcedUpon !== undefined) ?? flawAtRest(ring);
     if (flaw !== undefined) this.#findings.add(`epoch ${ring.epoch} has ${flaw}`);
     for (const listener of this.#listeners) listener(ring, before);
   }
@@ -229,6 +234,19 @@ export class RingWatch {
     this.#recoveries.set(partition, [...this.recoveriesOf(partition), nowMs]);
     const all = this.#givenUp.get(partition) ?? [];
     this.#givenUp.set(partition, new Set([...all, ...gone]));
+  }
+
+  /** The ring upon which it was forced, if all that it lists accepted it under one ballot. */
+  #forcedUpon(ring: Ring, text: string): Ring | undefined {
+    for (const [what, by] of this.#accepted) {
+      const [epoch, , accepted] = what.split(' ');
+      if (accepted !== text || !ring.members.every(({ id }) => by.has(id))) continue;
+      for (const former of ring.formers) {
+        const before = this.#decided.get(`${former} ${Number(epoch) - 1}`);
+        if (before !== undefined) return before.ring;
+      }
+    }
+    return undefined;
   }
 
   /** Whether enough voters of the ring before accepted it under one ballot: all founders for the first. */
@@ -250,9 +268,9 @@ export class RingWatch {
   }
 }
 
-function flawOfStep(before: Ring | undefined, ring: Ring): string | undefined {
+function flawOfStep(before: Ring | undefined, ring: Ring, isForced: boolean): string | undefined {
   if (before === undefined) return ring.epoch === 1 ? undefined : 'no ring before it';
-  return flawOfSuccession(before, ring);
+  return isForced ? flawOfForced(before, ring) : flawOfSuccession(before, ring);
 }
 
 /** Copies enough of everything, in equal shares. All members have the same weight in a simulation. */

@@ -1,11 +1,12 @@
 import type { Ring } from '../../src/ring/ring.ts';
 import { Absences } from './absences.ts';
 import { convergence } from './convergence.ts';
-import { type FaultKind, Faults } from './faults.ts';
+import { Faults } from './faults.ts';
 import type { Flaw, Judge } from './flaw.ts';
+import { ForcedRings } from './forced-rings.ts';
 import { NOTHING_OMITTED, type Omissions, type RunFault } from './omissions.ts';
 import { rest } from './rest.ts';
-import { type ChangeKind, RingChanges } from './ring-changes.ts';
+import { RingChanges } from './ring-changes.ts';
 import { RingWatch } from './ring-watch.ts';
 import { drawSettings, type RunSettings } from './run-settings.ts';
 import { Scheduler } from './scheduler.ts';
@@ -27,7 +28,7 @@ const MOST_RETURNS = 3;
 
 export interface SettingsInForce extends Omit<RunSettings, 'clients'> {
   readonly clients: readonly number[];
-  readonly faults: readonly (FaultKind | ChangeKind)[];
+  readonly faults: readonly RunFault[];
 }
 
 export interface SeedResult {
@@ -122,15 +123,24 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     factors: settings.rots ? [3, 4, 5] : [1, 1, 2, 3, 5],
   });
 
+  const forced = new ForcedRings({
+    ...striking,
+    contract,
+    random: new SeededRandom(seed, 'forced rings'),
+  });
+
   const flaws: Flaw[] = [];
   let hash: string | undefined;
   const result = (): SeedResult => ({
-    settings: { ...settings, faults: [...faults.active, ...changes.active] },
+    settings: { ...settings, faults: [...faults.active, ...changes.active, ...forced.active] },
     hash: hash ?? trace.hash,
     events: scheduler.ran,
     simulatedMs: scheduler.nowMs,
     ...workload.tally,
-    faults: new Map<RunFault, number>([...faults.fired, ...changes.fired, ...network.fired]),
+    faults: new Map<RunFault, number>([
+      ...[...faults.fired, ...changes.fired],
+      ...[...forced.fired, ...network.fired],
+    ]),
     flaws,
   });
   const failed = (sentence: string): SeedResult => {
@@ -150,6 +160,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   workload.start();
   faults.start();
   changes.start();
+  forced.start();
   await scheduler.run(
     scheduler.nowMs + settings.workloadMs + END_WITHIN_MS,
     () => !workload.working,
@@ -157,10 +168,16 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   if (workload.working) return failed('a client was never answered');
 
   changes.heal();
+  forced.heal();
   faults.heal();
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
   const withinMs = RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (factorMayChange ? graceMs : 0);
-  const restFrom = { cluster, scheduler, rings, changes, withinMs };
+  const operators = {
+    get underWay() {
+      return changes.underWay || forced.underWay;
+    },
+  };
+  const restFrom = { cluster, scheduler, rings, changes: operators, withinMs };
   const obstacle = await rest(restFrom);
   if (!cluster.ready && obstacle !== undefined && contract === 'still')
     return failed(`not ready again: ${cluster.obstacles}`);
@@ -174,8 +191,9 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   // Records are never taken away; a scrub that misses one raises a false alarm.
   const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
   if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
-  const fired = new Set([...faults.fired.keys(), ...changes.fired.keys()]);
-  flaws.push(...(options.judge?.(history) ?? (await verdict.reach(apart, fired, changes.begun))));
+  const fired = new Set([...faults.fired, ...changes.fired, ...forced.fired].map(([kind]) => kind));
+  const begun = new Set([...changes.begun, ...forced.begun]);
+  flaws.push(...(options.judge?.(history) ?? (await verdict.reach(apart, fired, begun))));
   return result();
 }
 

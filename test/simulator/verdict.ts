@@ -28,7 +28,7 @@ import type { ServedExchange, SimulatedNetwork } from './simulated-network.ts';
 
 /** What may take the only copy of a write away, so that level `one` promises nothing. */
 const DAMAGING = ['bit_flip', 'swapped_records', 'torn_write', 'wipe'];
-const DISPLACING = ['join', 'leave', 'remove', 'death', 'factor', 'long_split'];
+const DISPLACING = ['join', 'leave', 'remove', 'death', 'factor', 'long_split', 'force'];
 
 const EXCHANGES = ['the network', 'exchanges with one peer'] as const;
 

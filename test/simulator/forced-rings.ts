@@ -1,0 +1,173 @@
+/**
+ * An operator gives members up for good: most of them die at once, or all that keep some partition, and
+ * what is left is told to go on without them (`src/stabilizer/forced-removal.ts`). They stay dead until that
+ * is in force with everybody, as the operator said; then one comes back, the others when all is over.
+ * Drawn apart from the other changes, so that it shifts none of them.
+ */
+import { ClientError } from '../../src/errors.ts';
+import type { NodeId } from '../../src/ids.ts';
+import type { Ring } from '../../src/ring/ring.ts';
+import { StoreFailedError } from '../../src/storage/store.ts';
+import type { Absences, Contract } from './absences.ts';
+import type { RingWatch } from './ring-watch.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
+import type { Trace } from './trace.ts';
+
+const FORCE = 'force';
+/** Of the runs that go beyond what was promised. */
+const SHARE = 0.3;
+const EARLIEST_MS = 1_500;
+const LATEST_MS = 9_000;
+/** How often the operator asks again, and how often it is looked whether everybody is there. */
+const AGAIN_EVERY_MS = 200;
+
+export class ForcedRings {
+  /** How often a removal was decided. */
+  readonly fired = new Map<typeof FORCE, number>();
+  readonly begun = new Set<typeof FORCE>();
+  readonly #cluster: SimulatedCluster;
+  readonly #scheduler: Scheduler;
+  readonly #rings: RingWatch;
+  readonly #absences: Absences;
+  readonly #random: SeededRandom;
+  readonly #trace: Trace;
+  readonly #isActive: boolean;
+  readonly #untilMs: number;
+  readonly #asking = new Set<symbol>();
+  #over = false;
+
+  constructor(options: {
+    readonly cluster: SimulatedCluster;
+    readonly scheduler: Scheduler;
+    readonly rings: RingWatch;
+    readonly absences: Absences;
+    readonly random: SeededRandom;
+    readonly trace: Trace;
+    readonly contract: Contract;
+    /** Kinds that never come, though the seed may have drawn them. */
+    readonly without: readonly string[];
+    /** Nothing begins later. */
+    readonly untilMs: number;
+  }) {
+    this.#cluster = options.cluster;
+    this.#scheduler = options.scheduler;
+    this.#rings = options.rings;
+    this.#absences = options.absences;
+    this.#random = options.random;
+    this.#trace = options.trace;
+    this.#untilMs = options.untilMs;
+    const isDrawn = this.#random.chance(SHARE);
+    this.#isActive = isDrawn && options.contract === 'beyond' && !options.without.includes(FORCE);
+  }
+
+  get active(): readonly (typeof FORCE)[] {
+    return this.#isActive ? [FORCE] : [];
+  }
+
+  start(): void {
+    if (!this.#isActive) return;
+    const afterMs = EARLIEST_MS + this.#random.fraction() * (LATEST_MS - EARLIEST_MS);
+    this.#scheduler.after(afterMs, () => this.#strike());
+  }
+
+  /** Nothing begins any more. */
+  heal(): void {
+    this.#over = true;
+  }
+
+  /** Whether an operator waits for an answer still. */
+  get underWay(): boolean {
+    return this.#asking.size > 0;
+  }
+
+  #strike(): void {
+    if (this.#over || this.#scheduler.nowMs > this.#untilMs) return;
+    const ring = this.#rings.newest;
+    const victims = ring === undefined || !this.#absences.areNone ? [] : this.#victims(ring);
+    if (victims.length === 0) {
+      this.#scheduler.after(AGAIN_EVERY_MS, () => this.#strike());
+      return;
+    }
+    const ids = victims.flatMap(({ name }) => this.#rings.idOf(name) ?? []);
+    const names = victims.map(({ name }) => name);
+    this.#absences.begin('dead', ids);
+    this.begun.add(FORCE);
+    this.#trace.line(this.#scheduler.nowMs, `FAULT ${FORCE} ${names.join(' ')}`);
+    for (const victim of victims) this.#cluster.crash(victim);
+    this.#ask(victims, ids);
+  }
+
+  /** All that keep some partition, or so many that no majority is left. */
+  #victims(ring: Ring): readonly SimulatedNode[] {
+    const voters = ring.voters.map(({ id }) => id);
+    const most = Math.floor(voters.length / 2) + this.#random.between(1, 2);
+    const gone = this.#random.chance(0.4)
+      ? this.#random.pick(ring.assignment)
+      : this.#some(voters, most);
+    const isLeft = voters.some((id) => !gone.includes(id) && ring.member(id)?.leaving === 'no');
+    if (!isLeft) return [];
+    return this.#cluster.running.filter(({ name }) => {
+      const id = this.#rings.idOf(name);
+      return id !== undefined && gone.includes(id);
+    });
+  }
+
+  #some(ids: readonly NodeId[], count: number): readonly NodeId[] {
+    const drawn = ids.map((id) => ({ id, at: this.#random.fraction() }));
+    return drawn
+      .sort((a, b) => a.at - b.at)
+      .slice(0, count)
+      .map(({ id }) => id);
+  }
+
+  /** Of anybody who runs, until the ring in force does not name them, or another lineage has begun. */
+  #ask(victims: readonly SimulatedNode[], ids: readonly NodeId[]): void {
+    if (this.#over) return;
+    const named = ids.filter((id) => this.#rings.newest?.member(id) !== undefined);
+    if (named.length === 0) {
+      this.#oneComesBack(victims, ids);
+      return;
+    }
+    const { running } = this.#cluster;
+    if (running.length > 0 && !this.underWay) {
+      const through = this.#random.pick(running);
+      const names = named.flatMap((id) => this.#rings.newest?.member(id)?.name ?? []);
+      this.#await(through, through.node.operator.forceRemoval(names));
+    }
+    this.#scheduler.after(AGAIN_EVERY_MS, () => this.#ask(victims, ids));
+  }
+
+  #await({ life }: SimulatedNode, removal: Promise<unknown>): void {
+    const asking = Symbol(FORCE);
+    this.#asking.add(asking);
+    const end = (): void => void this.#asking.delete(asking);
+    life.atEnd(end); // nobody answers any more
+    void removal
+      .then(() => this.fired.set(FORCE, (this.fired.get(FORCE) ?? 0) + 1), refused)
+      .finally(end);
+  }
+
+  #oneComesBack(victims: readonly SimulatedNode[], ids: readonly NodeId[]): void {
+    if (this.#over) return;
+    const ring = this.#rings.newest;
+    const holds = ({ name }: SimulatedNode): boolean =>
+      this.#rings.ringsOf(name).at(-1)?.lineage === ring?.lineage;
+    const members = this.#cluster.nodes.filter(({ name }) => this.#rings.isMember(name));
+    if (!members.every(holds)) {
+      this.#scheduler.after(AGAIN_EVERY_MS, () => this.#oneComesBack(victims, ids));
+      return;
+    }
+    const [first] = victims;
+    const [id] = ids;
+    if (first === undefined || id === undefined || this.#random.chance(0.4)) return;
+    this.#absences.end([id]);
+    if (first.life.ended) this.#cluster.start(first);
+  }
+}
+
+/** What an operator is told is no flaw, nor that a node stops whose disk failed; anything else is. */
+function refused(error: unknown): void {
+  if (!(error instanceof ClientError || error instanceof StoreFailedError)) throw error;
+}
