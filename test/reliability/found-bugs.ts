@@ -206,6 +206,14 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: '1be3f4a',
     subject: 'coordinator: never refuse a write that this replica accepted before',
   },
+  {
+    wrong:
+      'Members that an operator had given up answered each other as the majority they once were, when they came back' +
+      ' together and had not heard of the ring that goes on without them yet.',
+    seeds: [2887],
+    commit: '79885f9',
+    subject: 'stabilizer: let an operator give up members that are gone for good',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
