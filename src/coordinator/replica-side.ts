@@ -8,7 +8,7 @@ import type { Membership } from '../membership/membership.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
-import { sourcesNeeded } from '../ring/replica-set.ts';
+import { type ReplicaSet, sourcesNeeded } from '../ring/replica-set.ts';
 import type { Ring } from '../ring/ring.ts';
 import type {
   Handlers,
@@ -254,6 +254,9 @@ class LostTouchError extends Error {
  * n-q+1 different replicas of the old set (the only one at rest), none of them the damaged one: whatever was
  * acknowledged is on a quorum of that set, while the ring is joint, too, so they hold it together. The new
  * set is no help before it has pulled, and may be the damaged copy alone (simulator seed 1005897).
+ *
+ * Where only survivors are left, nobody else knows anything: all the others of them, which may be none, and
+ * enough of the new set to have met what was written since. A damaged record that nobody has is lost then.
  */
 export function isEnoughToHeal(
   ring: Ring,
@@ -262,6 +265,15 @@ export function isEnoughToHeal(
   sources: readonly NodeId[],
 ): boolean {
   const old = ring.assignment[partition] ?? [];
-  const others = old.filter((node) => node !== damaged && sources.includes(node));
-  return others.length >= sourcesNeeded(old.length);
+  if (!ring.recovering.includes(partition))
+    return othersAmong(old, damaged, sources) >= sourcesNeeded(old.length);
+  const wanted = ring.next?.[partition] ?? [];
+  const areAll = othersAmong(old, damaged, sources) === othersAmong(old, damaged, old);
+  const most = othersAmong(wanted, damaged, wanted);
+  const needed = Math.min(sourcesNeeded(wanted.length), most);
+  return areAll && othersAmong(wanted, damaged, sources) >= needed;
+}
+
+function othersAmong(set: ReplicaSet, damaged: NodeId, sources: readonly NodeId[]): number {
+  return set.filter((node) => node !== damaged && sources.includes(node)).length;
 }

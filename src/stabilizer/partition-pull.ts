@@ -4,9 +4,9 @@
  * leaf by leaf, and what differs is fetched page by page; after an error it goes on behind the last page
  * that was stored. Afresh compared for each source: what one brought, the next need not bring again.
  *
- * A copy that lost records without a trace is whole again at the end, unless it is a survivor's: it takes
- * all that the sources hold, compared with nothing, when they hold all that it ever acknowledged. Should a
- * loss be found in the meantime, what was pulled before may be what was lost, and is pulled again.
+ * A copy that lost records without a trace is whole again at the end: it takes all that the sources hold,
+ * compared with nothing, when they hold all that it ever acknowledged. Should a loss be found in the
+ * meantime, what was pulled before may be what was lost, and is pulled again.
  */
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
@@ -109,6 +109,7 @@ export class PartitionPull {
       if (marks === undefined) onFailed(source);
       else this.#merged.set(source, marks);
     }
+    if (isOld && this.#isLastToCount && !this.#ownCounts) await this.#lookAtOwn();
     if (this.#isEnough) await this.#liftMark();
     return this.isDone;
   }
@@ -126,6 +127,14 @@ export class PartitionPull {
   get #needs(): number {
     const merged = this.#old.filter((source) => this.#isMerged(source));
     return pullsNeeded(this.#ring, this.partition) - merged.length;
+  }
+
+  /**
+   * Whether nobody else could bring what this copy lost: the other survivors have brought what they have.
+   * What it holds is what is left then.
+   */
+  get #isLastToCount(): boolean {
+    return this.#ring.recovering.includes(this.partition) && this.#needs === 1;
   }
 
   /** What was brought before a loss was found may be lost again. */
@@ -164,7 +173,8 @@ export class PartitionPull {
     await replica.removalOver(this.partition);
     const marks = this.#marks;
     const contents = await known.of(this.partition, this.#ring);
-    const isSound = contents.whole && contents.damaged.length === 0 && !lossy.has(this.partition);
+    const isWhole = !lossy.has(this.partition) || this.#isLastToCount;
+    const isSound = contents.whole && contents.damaged.length === 0 && isWhole;
     this.#ownCountsAt = isSound && this.#old.includes(self) ? marks : undefined;
     for (const key of contents.damaged) onDamaged(key);
     return contents;

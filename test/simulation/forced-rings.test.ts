@@ -79,6 +79,23 @@ describe('when most members are gone for good', () => {
     for (const answer of answers) expect([expect.any(ClientError), 'later']).toContainEqual(answer);
   });
 
+  test('a damaged record of which no other copy is left is lost, and nothing else is', async () => {
+    const story = await filled({ nodes: 3 });
+    await lose(story, 2, 3);
+    await story.tamper(1, 'key0', (bytes) =>
+      bytes?.map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
+    );
+    await story.run(story.at(1).operator.forceRemoval(['node2', 'node3']));
+    await story.settled(1);
+    expect(await story.get(1, 'key0')).toBeUndefined();
+    for (const key of KEYS.slice(1)) expect(await story.get(1, key)).toBe(`of ${key}`);
+    await story.put(1, 'key0', 'anew');
+    story.cluster.start(story.node(2));
+    await story.settled(1, 2);
+    await story.until(() => !story.rings.hasAside('node2'));
+    expect(await story.get(2, 'key0')).toBe('anew');
+  });
+
   test('a single one that is left serves alone', async () => {
     const story = await filled();
     await lose(story, 2, 3, 4, 5);

@@ -45,6 +45,20 @@ describe('the pull of a partition', () => {
     }
   });
 
+  test('counts a lossy copy where the other survivors have brought what they have', async () => {
+    for (const old of [[A], [A, B]]) {
+      const pull = await begin(A, new Ring({ ...ringOf(2, old, [A, C, D]), recovering: [P] }));
+      await pull.own.store.batch(pull.own.lossy.mark(P));
+      for (const other of old.slice(1)) {
+        pull.silent.add(other);
+        expect(await pull.attempt()).toBe(false);
+        pull.silent.delete(other);
+      }
+      expect(await pull.attempt()).toBe(true);
+      expect(pull.own.lossy.has(P)).toBe(false);
+    }
+  });
+
   test('brings the newest of what its sources hold', async () => {
     const pull = await begin(D, JOINT);
     const [a, b] = [pull.copy(A), pull.copy(B)];
