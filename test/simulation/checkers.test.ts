@@ -136,6 +136,16 @@ describe('the judge of acknowledgements', () => {
     }
   });
 
+  test('wants no more of survivors than what was acknowledged since they went on without others', () => {
+    const judge = three(2, 2, 0, 3, 3);
+    judge.ended(put('a', 0, 1, 3), [[[3, 4].map(idOf)]]); // who are gone soon
+    judge.recovers('k');
+    const removal = remove(true, 2, 3);
+    judge.begun(removal);
+    judge.ended(removal, atRest);
+    expect(judge.atTheEnd(new Map(), new Map([['k', onDisk(9, 'z')]]), KEPT)).toEqual([]);
+  });
+
   test('wants the newest acknowledged write, or a newer one, to be there at the end', () => {
     const endingWith = (final: readonly [string, ReturnType<typeof onDisk>][]) => {
       const judge = three(5, 5);

@@ -20,6 +20,8 @@ export class Acknowledgements {
   readonly #level: ConsistencyLevel;
   /** By key: the highest version that a put was acknowledged with. */
   readonly #newest = new Map<string, Version>();
+  /** The same of what was acknowledged since survivors went on without others, if they did. */
+  readonly #newestLeft = new Map<string, Version>();
   /** The same as of the start of each operation that is under way. */
   readonly #newestAtStart = new Map<Operation, Version | undefined>();
 
@@ -35,7 +37,15 @@ export class Acknowledgements {
 
   begun(operation: Operation): void {
     if (operation.action.kind === 'delete')
-      this.#newestAtStart.set(operation, this.#newest.get(operation.key));
+      this.#newestAtStart.set(operation, this.#newestLeft.get(operation.key));
+  }
+
+  /**
+   * Survivors of the replicas of `key` go on: what was acknowledged before may be unknown to them, and
+   * newer, by a clock that was ahead, than what they write.
+   */
+  recovers(key: string): void {
+    this.#newestLeft.delete(key);
   }
 
   /**
@@ -53,8 +63,10 @@ export class Acknowledgements {
       return;
     }
     if (action.kind === 'put' && result.version !== undefined) {
-      const newest = this.#newest.get(key);
-      if (newest === undefined || result.version > newest) this.#newest.set(key, result.version);
+      for (const known of [this.#newest, this.#newestLeft]) {
+        const newest = known.get(key);
+        if (newest === undefined || result.version > newest) known.set(key, result.version);
+      }
       this.#require(operation, rings, this.#disks.holders(key, result.version));
     }
     // A tombstone's version is not told; it is above all that was acknowledged when its delete began.

@@ -164,6 +164,10 @@ export class Verdict {
 
   /** At the end of a transition every replica has what was acknowledged before it began, or was folded. */
   #decided(ring: Ring, before: Ring | undefined): void {
+    for (const key of this.#acknowledgements.newest.keys()) {
+      if (this.#recoveriesOf(key as Key).at(-1) === this.#scheduler.nowMs)
+        this.#acknowledgements.recovers(key);
+    }
     if (ring.next !== undefined) this.#acknowledgedBefore = this.#acknowledgements.newest;
     else if (before?.next !== undefined && this.#level !== 'one') {
       for (const [key, version] of this.#acknowledgedBefore) {
