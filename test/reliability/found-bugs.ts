@@ -214,6 +214,14 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: '79885f9',
     subject: 'stabilizer: let an operator give up members that are gone for good',
   },
+  {
+    wrong:
+      "The judges' own: of survivors it was asked that a delete is above all that had been acknowledged before they went" +
+      ' on, which a clock far ahead may have written on those that are gone.',
+    seeds: [2000878],
+    commit: 'a1644bf',
+    subject: 'simulator: ask of survivors only what was acknowledged since they went on',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
