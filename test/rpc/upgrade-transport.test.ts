@@ -377,6 +377,7 @@ describe('a peer that is not there', () => {
   test('is given up when it owes answers and is silent', async () => {
     const slow = held();
     const [a, b] = await startTwo({ limits: { silentAfterMs: 100 } }, slow);
+    await a.transport.call(b.nodeId, RING, CLIENT); // connected: else a busy machine may not be in 30 ms
     const calls = [30, 60, 150, 2_000].map((timeoutMs) =>
       a.transport.call(b.nodeId, READ, { ...CLIENT, timeoutMs }),
     );
