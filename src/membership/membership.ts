@@ -21,7 +21,7 @@ import { FailureDetector } from './failure-detector.ts';
 import { ForcedRegister } from './forced-register.ts';
 import { ringGoneOn } from './former-cluster.ts';
 import { Founding } from './founding.ts';
-import { type FoundingTerms, foundersOf } from './founding-terms.ts';
+import type { FoundingTerms } from './founding-terms.ts';
 import { GivenUp } from './given-up.ts';
 import type { Identity } from './identity.ts';
 import { PeerClocks } from './peer-clocks.ts';
@@ -29,11 +29,10 @@ import { QuorumLease } from './quorum-lease.ts';
 import { type ClockBound, RememberedBounds } from './remembered-bounds.ts';
 import { RingAcceptor } from './ring-acceptor.ts';
 import { RingHolder } from './ring-holder.ts';
+import { isHeldByMost, lookForMoved, takeRingOf } from './ring-inquiry.ts';
 import { RingJournal } from './ring-journal.ts';
 import { type Decision, RingRegister } from './ring-register.ts';
 
-/** How long a question about rings may take, milliseconds. */
-const RING_TIMEOUT_MS = 2_000;
 /** How often what the members told of their clocks is brought to the disk, milliseconds. */
 const KEEP_BOUNDS_EVERY_MS = 5_000;
 
@@ -119,7 +118,7 @@ export class Membership {
       onRolledBack: () => rings.loseDisk(),
       silentTo: () => acceptor.silentTo,
       catchUp: (from) => this.catchUp(from),
-      onMissing: () => this.#lookForMoved(),
+      onMissing: () => lookForMoved(terms, shared),
       onChange: (member, _before, now) => this.#tellOf(member, now, log),
     });
     this.#boundsLoop = new Loop({
@@ -344,28 +343,6 @@ export class Membership {
     else log.warn(`a member is ${state}`, fields);
     if (state !== 'left') this.#events.tell({ type: `member.${state}`, ...fields });
   }
-
-  /**
-   * Asks again who lives at the listed addresses, and where members lived: one may have come back with
-   * another address, or the cluster may have gone on without this node.
-   */
-  async #lookForMoved(): Promise<void> {
-    const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
-    const members = this.ring?.members ?? [];
-    const lived = members.map(({ address }) => address);
-    const addresses = new Set([...foundersOf(this.terms), ...lived]);
-    addresses.delete(this.terms.address());
-    const answers = await Promise.all(
-      [...addresses].map((address) =>
-        this.#transport.callAddress(address, { type: 'membership.introduce' }, options),
-      ),
-    );
-    // Whoever this node knew may have been replaced, all of them: then only strangers can tell it so.
-    const ahead = answers.find(
-      (answer) => answer.ok && answer.reply.epoch > (this.ring?.epoch ?? 0),
-    );
-    if (ahead?.ok) await this.catchUp(ahead.from);
-  }
 }
 
 interface Opened {
@@ -376,30 +353,4 @@ interface Opened {
   readonly journal: RingJournal;
   /** Called with each ring that comes into force. */
   readonly onRing: ((ring: Ring) => void)[];
-}
-
-/** Whether most of the voters of a forced ring, or of one that followed, hold it: asked where it says they live. */
-async function isHeldByMost({ voters, epoch }: Ring, transport: Transport): Promise<boolean> {
-  const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
-  const asked = voters.map(async ({ id, address }) => {
-    const answer = await transport.callAddress(address, { type: 'membership.introduce' }, options);
-    return answer.ok && answer.from === id && answer.reply.epoch >= epoch;
-  });
-  const held = (await Promise.all(asked)).filter((holds) => holds);
-  return 2 * held.length > voters.length;
-}
-
-/** Asks a member for the ring that it holds, and takes it if it is newer. */
-async function takeRingOf(
-  from: NodeId,
-  {
-    self,
-    rings,
-    transport,
-  }: { readonly self: NodeId; readonly rings: RingHolder; readonly transport: Transport },
-): Promise<void> {
-  if (from === self) return;
-  const options = { timeoutMs: RING_TIMEOUT_MS, traffic: 'membership' } as const;
-  const answer = await transport.call(from, { type: 'membership.ring' }, options);
-  if (answer.ok && answer.reply.ring !== undefined) await rings.adopt(answer.reply.ring);
 }

@@ -1,0 +1,62 @@
+/** What nodes ask each other about the rings that they hold, outside of any decision. */
+import type { NodeId } from '../ids.ts';
+import type { Ring } from '../ring/ring.ts';
+import type { Transport } from '../rpc/transport.ts';
+import { type FoundingTerms, foundersOf } from './founding-terms.ts';
+import type { RingHolder } from './ring-holder.ts';
+
+const CALL = { timeoutMs: 2_000, traffic: 'membership' } as const;
+
+/** Who asks, and what it does with an answer. */
+export interface Inquirer {
+  readonly self: NodeId;
+  readonly rings: RingHolder;
+  readonly transport: Transport;
+}
+
+/** Asks a member for the ring that it holds, and takes it if it is newer. */
+export async function takeRingOf(
+  from: NodeId,
+  { self, rings, transport }: Inquirer,
+): Promise<void> {
+  if (from === self) return;
+  const answer = await transport.call(from, { type: 'membership.ring' }, CALL);
+  if (answer.ok && answer.reply.ring !== undefined) await rings.adopt(answer.reply.ring);
+}
+
+/**
+ * Asks again who lives at the listed addresses, and where members lived: one may have come back with
+ * another address, or the cluster may have gone on without this node.
+ */
+export async function lookForMoved(terms: FoundingTerms, inquirer: Inquirer): Promise<void> {
+  const { rings, transport } = inquirer;
+  const lived = (rings.ring?.members ?? []).map(({ address }) => address);
+  const addresses = new Set([...foundersOf(terms), ...lived]);
+  addresses.delete(terms.address());
+  const answers = await Promise.all(
+    [...addresses].map((address) =>
+      transport.callAddress(address, { type: 'membership.introduce' }, CALL),
+    ),
+  );
+  // Whoever this node knew may have been replaced, all of them: then only strangers can tell it so.
+  const ahead = answers.find(
+    (answer) => answer.ok && answer.reply.epoch > (rings.ring?.epoch ?? 0),
+  );
+  if (ahead?.ok) await takeRingOf(ahead.from, inquirer);
+}
+
+/**
+ * Whether most of the voters of a forced ring, or of one that followed, hold it: asked at the addresses
+ * that it lists.
+ */
+export async function isHeldByMost(
+  { voters, epoch }: Ring,
+  transport: Transport,
+): Promise<boolean> {
+  const asked = voters.map(async ({ id, address }) => {
+    const answer = await transport.callAddress(address, { type: 'membership.introduce' }, CALL);
+    return answer.ok && answer.from === id && answer.reply.epoch >= epoch;
+  });
+  const held = (await Promise.all(asked)).filter((holds) => holds);
+  return 2 * held.length > voters.length;
+}
