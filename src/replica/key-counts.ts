@@ -73,6 +73,14 @@ export class KeyCounts {
     return this.#tallies.flatMap((_, partition) => [partition as Partition]);
   }
 
+  /**
+   * Something of this partition is on the disk, though it may never have been counted: a failed sync took
+   * the batch that counted it and left a later one (simulator seed 3000279).
+   */
+  noteKept(partition: Partition): void {
+    this.#tallies[partition] ??= newTally(NONE);
+  }
+
   /** At least this many keys of the partition are on the disk. */
   keys(partition: Partition): number {
     const { values, tombstones } = this.#tallies[partition] ?? NONE;

@@ -133,6 +133,7 @@ export class Scrub {
   async #enter(partition: Partition): Promise<void> {
     if (partition === this.#within) return;
     await this.#judgeUpTo(partition);
+    this.#counts.noteKept(partition);
     this.#within = partition;
   }
 

@@ -37,6 +37,17 @@ describe('a scrub', () => {
     expect((await KeyCounts.open(node.store)).keys(P)).toBe(95);
   });
 
+  test('counts what never was, and names its partition to those who look for what is to go', async () => {
+    const node = await open();
+    const place = PLACES.at(OTHER, 'uncounted' as Key);
+    await node.store.batch([{ type: 'put', key: place, value: record('uncounted').bytes }]);
+    const later = await open(node.store);
+    await later.walk();
+    await later.walk();
+    const counts = await KeyCounts.open(node.store);
+    expect([counts.partitions, counts.keys(OTHER)]).toEqual([[OTHER], 1]);
+  });
+
   test('notices a record that is gone without a trace: from then on absence is damage', async () => {
     const node = await open();
     for (const key of ['a', 'b', 'c']) await node.replica.apply(P, record(key), OVER);
