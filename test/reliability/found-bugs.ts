@@ -222,6 +222,14 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: 'a1644bf',
     subject: 'simulator: ask of survivors only what was acknowledged since they went on',
   },
+  {
+    wrong:
+      'A failed sync took the batch that counted a record and left a later one; who gave the partition up then kept that' +
+      ' record for ever, and no scrub counted it.',
+    seeds: [3000279],
+    commit: '3ddd624',
+    subject: 'replica: let the scrub find partitions that were never counted',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
