@@ -4,11 +4,10 @@
  * is in force with everybody, as the operator said; then one comes back, the others when all is over.
  * Drawn apart from the other changes, so that it shifts none of them.
  */
-import { ClientError } from '../../src/errors.ts';
 import type { NodeId } from '../../src/ids.ts';
 import type { Ring } from '../../src/ring/ring.ts';
-import { StoreFailedError } from '../../src/storage/store.ts';
 import type { Absences, Contract } from './absences.ts';
+import { OperatorCalls } from './operator-calls.ts';
 import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -35,7 +34,7 @@ export class ForcedRings {
   readonly #trace: Trace;
   readonly #isActive: boolean;
   readonly #untilMs: number;
-  readonly #asking = new Set<symbol>();
+  readonly #calls = new OperatorCalls();
   #over = false;
 
   constructor(options: {
@@ -79,7 +78,7 @@ export class ForcedRings {
 
   /** Whether an operator waits for an answer still. */
   get underWay(): boolean {
-    return this.#asking.size > 0;
+    return this.#calls.underWay;
   }
 
   #strike(): void {
@@ -134,19 +133,12 @@ export class ForcedRings {
     if (running.length > 0 && !this.underWay) {
       const through = this.#random.pick(running);
       const names = named.flatMap((id) => this.#rings.newest?.member(id)?.name ?? []);
-      this.#await(through, through.node.operator.forceRemoval(names));
+      const removal = through.node.operator.forceRemoval(names);
+      this.#calls.follow(through, removal, () =>
+        this.fired.set(FORCE, (this.fired.get(FORCE) ?? 0) + 1),
+      );
     }
     this.#scheduler.after(AGAIN_EVERY_MS, () => this.#ask(victims, ids));
-  }
-
-  #await({ life }: SimulatedNode, removal: Promise<unknown>): void {
-    const asking = Symbol(FORCE);
-    this.#asking.add(asking);
-    const end = (): void => void this.#asking.delete(asking);
-    life.atEnd(end); // nobody answers any more
-    void removal
-      .then(() => this.fired.set(FORCE, (this.fired.get(FORCE) ?? 0) + 1), refused)
-      .finally(end);
   }
 
   #oneComesBack(victims: readonly SimulatedNode[], ids: readonly NodeId[]): void {
@@ -165,9 +157,4 @@ export class ForcedRings {
     this.#absences.end([id]);
     if (first.life.ended) this.#cluster.start(first);
   }
-}
-
-/** What an operator is told is no flaw, nor that a node stops whose disk failed; anything else is. */
-function refused(error: unknown): void {
-  if (!(error instanceof ClientError || error instanceof StoreFailedError)) throw error;
 }

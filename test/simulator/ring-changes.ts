@@ -4,12 +4,11 @@
  * subset of the kinds, as with the faults, which go on meanwhile. Changes come in pairs and in quick
  * succession now and then: two proposals for one epoch, and a transition that is folded.
  */
-import { ClientError } from '../../src/errors.ts';
 import type { NodeId } from '../../src/ids.ts';
 import type { QuorateNode } from '../../src/node.ts';
 import type { Request } from '../../src/rpc/messages.ts';
-import { StoreFailedError } from '../../src/storage/store.ts';
 import type { Absences, Contract } from './absences.ts';
+import { OperatorCalls } from './operator-calls.ts';
 import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -59,8 +58,7 @@ export class RingChanges {
   readonly #factors: readonly number[];
   #newcomers: number;
   #over = false;
-  /** Operators that wait for an answer. */
-  readonly #asking = new Set<symbol>();
+  readonly #calls = new OperatorCalls();
 
   constructor(options: {
     readonly cluster: SimulatedCluster;
@@ -122,7 +120,7 @@ export class RingChanges {
 
   /** Whether something may change yet that was asked for before `heal`. */
   get underWay(): boolean {
-    return this.#asking.size > 0;
+    return this.#calls.underWay;
   }
 
   /** Nothing changes any more, and who was away comes back. */
@@ -288,12 +286,8 @@ export class RingChanges {
     this.#await(kind, through, change(through.node.operator));
   }
 
-  #await(kind: ChangeKind, { life }: SimulatedNode, change: Promise<unknown>): void {
-    const asking = Symbol(kind);
-    this.#asking.add(asking);
-    const end = (): void => void this.#asking.delete(asking);
-    life.atEnd(end); // nobody answers any more
-    void change.then(() => this.#count(kind), refused).finally(end);
+  #await(kind: ChangeKind, through: SimulatedNode, change: Promise<unknown>): void {
+    this.#calls.follow(through, change, () => this.#count(kind));
   }
 
   /** Calls `then` when `holds`, if it ever does, and `anyway` after that or when it took too long. */
@@ -330,9 +324,4 @@ export class RingChanges {
 
 function asksForSurvivors(request: Request): boolean {
   return request.type === 'ring.consent' && request.to === 'survivors';
-}
-
-/** What an operator is told is no flaw, nor that a node stops whose disk failed; anything else is. */
-function refused(error: unknown): void {
-  if (!(error instanceof ClientError || error instanceof StoreFailedError)) throw error;
 }
