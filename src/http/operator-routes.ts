@@ -1,6 +1,7 @@
 /** `POST /cluster/members/{name}/...`, `POST /cluster/forced-removal`, `PUT /cluster/replication-factor`: what an operator asks for. */
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientError } from '../errors.ts';
+import type { ChangePlan } from '../stabilizer/change-plan.ts';
 import type { MemberChange, Operator, Started } from '../stabilizer/operator.ts';
 import type { Bodies } from './bodies.ts';
 import type { InFlight } from './in-flight.ts';
@@ -26,46 +27,64 @@ const MOST_MEMBERS = 1_024;
 export function operatorRoutes(fastify: FastifyInstance, ports: OperatorPorts): void {
   const { operator, inFlight, bodies } = ports;
 
+  /** Reads all of the request first; then it is only planned, or started. */
+  async function answer<Wanted>(
+    { raw }: FastifyRequest,
+    reply: FastifyReply,
+    wantedIn: (body: Buffer) => Wanted,
+    { plan, start }: Changing<Wanted>,
+  ): Promise<ChangePlan | StartedReply> {
+    const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
+    const body = await bodies.read(raw, reply.raw);
+    bodies.release(body);
+    const wanted = wantedIn(body);
+    if (isDryRun) return inFlight.run(() => plan(wanted));
+    return started(reply, await inFlight.run(() => start(wanted)));
+  }
+
   for (const change of ['leave', 'remove', 'replace'] as const) {
     fastify.post<{ Params: MemberPath }>(
       `/cluster/members/:name/${change}`,
       { schema: memberSchema(change) },
-      async ({ raw, params: { name } }, reply) => {
-        const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
-        const body = await bodies.read(raw, reply.raw);
-        bodies.release(body);
-        if (body.length > 0)
-          throw new ClientError('invalid_body', 'this request takes no body; leave it out');
-        if (isDryRun) return inFlight.run(() => operator.planMember(change, name));
-        return started(reply, await inFlight.run(() => operator.changeMember(change, name)));
-      },
+      (request, reply) =>
+        answer(request, reply, nothingIn, {
+          plan: () => operator.planMember(change, request.params.name),
+          start: () => operator.changeMember(change, request.params.name),
+        }),
     );
   }
 
-  fastify.post('/cluster/forced-removal', { schema: REMOVAL_SCHEMA }, async ({ raw }, reply) => {
-    const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
-    const body = await bodies.read(raw, reply.raw);
-    bodies.release(body);
-    const members = membersIn(body);
-    if (isDryRun) return inFlight.run(() => operator.planForcedRemoval(members));
-    return started(reply, await inFlight.run(() => operator.forceRemoval(members)));
-  });
+  fastify.post('/cluster/forced-removal', { schema: REMOVAL_SCHEMA }, (request, reply) =>
+    answer(request, reply, membersIn, {
+      plan: (members) => operator.planForcedRemoval(members),
+      start: (members) => operator.forceRemoval(members),
+    }),
+  );
 
-  const url = '/cluster/replication-factor';
-  fastify.put(url, { schema: FACTOR_SCHEMA }, async ({ raw }, reply) => {
-    const isDryRun = flagIn(queryOf(raw.url ?? '', PARAMETERS), 'dryRun');
-    const body = await bodies.read(raw, reply.raw);
-    bodies.release(body);
-    const factor = replicationFactorIn(body);
-    if (isDryRun) return inFlight.run(() => operator.planReplicationFactor(factor));
-    return started(reply, await inFlight.run(() => operator.changeReplicationFactor(factor)));
-  });
+  fastify.put('/cluster/replication-factor', { schema: FACTOR_SCHEMA }, (request, reply) =>
+    answer(request, reply, replicationFactorIn, {
+      plan: (factor) => operator.planReplicationFactor(factor),
+      start: (factor) => operator.changeReplicationFactor(factor),
+    }),
+  );
+}
+
+/** The two things that can be done about what is wanted. */
+interface Changing<Wanted> {
+  readonly plan: (wanted: Wanted) => Promise<ChangePlan>;
+  readonly start: (wanted: Wanted) => Promise<Started>;
 }
 
 function started(reply: FastifyReply, { task, epoch }: Started): StartedReply {
   if (task === undefined) return { epoch };
   reply.code(202);
   return { task, epoch };
+}
+
+/** @throws ClientError */
+function nothingIn(body: Buffer): void {
+  if (body.length === 0) return;
+  throw new ClientError('invalid_body', 'this request takes no body; leave it out');
 }
 
 /** @throws ClientError */
