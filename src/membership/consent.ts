@@ -12,7 +12,7 @@ import type { RingAcceptor } from './ring-acceptor.ts';
 
 const CALL_TIMEOUT_MS = 2_000;
 /** The last-survivor rule: the missing stop serving after one grace period, the others go on after three. */
-const SURVIVORS_WAIT_GRACES = 3;
+export const SURVIVORS_WAIT_GRACES = 3;
 
 /** What the failure detector knows that matters here. */
 export interface Deaths {

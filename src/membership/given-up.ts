@@ -27,6 +27,7 @@ interface GivenUpOptions {
 export class GivenUp {
   readonly #options: GivenUpOptions;
   #loop: Loop | undefined;
+  #stopped = false;
   #next = 0;
 
   constructor(options: GivenUpOptions) {
@@ -36,7 +37,8 @@ export class GivenUp {
   /** To be called with each ring that comes into force: the first forced one begins it. */
   begin(): void {
     const { rings, clock, random, log } = this.#options;
-    if (this.#loop !== undefined || rings.givenUp.length === 0) return;
+    // A ring may come into force while the node ends.
+    if (this.#stopped || this.#loop !== undefined || rings.givenUp.length === 0) return;
     this.#loop = new Loop({
       clock,
       random,
@@ -48,6 +50,7 @@ export class GivenUp {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#loop?.stop();
   }
 

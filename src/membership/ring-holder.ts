@@ -20,7 +20,7 @@ import type { FoundingTerms } from './founding-terms.ts';
 const MAX_GIVEN_UP = 1_024;
 
 /** As it is kept. */
-interface GivenUp {
+interface KeptAddresses {
   readonly addresses: readonly Address[];
 }
 
@@ -51,8 +51,8 @@ export class RingHolder {
   #former: FormerCluster | undefined;
   #givenUp: readonly Address[] = [];
   #departure: Departure | undefined;
-  /** Lineages of this cluster that do not come together with its own; told once. */
-  readonly #strange = new Set<Lineage>();
+  /** The lineage told of last that does not come together with its own: it is offered again and again. */
+  #strange: Lineage | undefined;
   #adopting: Promise<void> = Promise.resolve();
 
   private constructor(options: RingHolderOptions) {
@@ -65,7 +65,7 @@ export class RingHolder {
     const former = (await readOwn(options.store, 'aside')) as FormerCluster | undefined;
     if (former !== undefined) refuseOtherName(former.clusterName, options.terms);
     holder.#former = former;
-    const givenUp = (await readOwn(options.store, 'given-up')) as GivenUp | undefined;
+    const givenUp = (await readOwn(options.store, 'given-up')) as KeptAddresses | undefined;
     holder.#givenUp = givenUp?.addresses ?? [];
     const kept = (await readOwn(options.store, 'ring')) as { readonly base64: string } | undefined;
     if (kept === undefined) return holder;
@@ -179,8 +179,8 @@ export class RingHolder {
       log.warn('a ring of another cluster was offered and ignored', { offered: clusterId });
       return;
     }
-    if (this.#strange.has(lineage)) return;
-    this.#strange.add(lineage);
+    if (this.#strange === lineage) return;
+    this.#strange = lineage;
     log.error(
       'the cluster was forced twice, each time without the members of the other part: they do not come ' +
         'together again; stop one part, and start its nodes with empty data directories',

@@ -4,6 +4,7 @@
  * begin anew. Where none is left, all that are force another ring (`ring/forced-ring.ts`).
  */
 import type { Lineage, NodeId } from '../ids.ts';
+import { SURVIVORS_WAIT_GRACES } from '../membership/consent.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { Decision } from '../membership/ring-register.ts';
 import { taskOf } from '../membership/transition-status.ts';
@@ -28,7 +29,6 @@ interface Removal {
 
 /** Of a ring that is only looked at. */
 const NO_LINEAGE = '0000000000000000' as Lineage;
-const SURVIVORS_WAIT_GRACES = 3;
 
 export class ForcedRemoval {
   readonly #membership: Membership;
@@ -84,7 +84,7 @@ export class ForcedRemoval {
     const against = await this.#membership.againstForcing(ring, [...gone]);
     if (against.length === 0) return this.#membership.force(ring, gone);
     throw refuse(
-      `all that are left have to agree that ${namesOf(ring, [...gone])} is dead, and these did not: ` +
+      `all that are left have to agree who is dead (${namesOf(ring, [...gone])}), and these did not: ` +
         `${namesOf(ring, against)}. Ask again in a moment; name those that are dead as well`,
     );
   }
@@ -110,8 +110,8 @@ export class ForcedRemoval {
     const dead = ring.voters.map(({ id }) => id).filter((id) => !gone.has(id) && isDead(id));
     if (dead.length === 0 || isMajorityLeft(ring, new Set([...gone, ...dead]))) return;
     throw refuse(
-      `${namesOf(ring, dead)} is dead, too, and without it there is no majority to decide; start it, or ` +
-        'name it as well if it is gone for good',
+      `dead as well: ${namesOf(ring, dead)}; without them there is no majority to decide. Start them, or ` +
+        'name them, too, if they are gone for good',
     );
   }
 

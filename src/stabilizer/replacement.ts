@@ -4,6 +4,7 @@
  * many are dead at once it is probably the network, and nothing is replaced until an operator says so.
  */
 import type { NodeId } from '../ids.ts';
+import { SURVIVORS_WAIT_GRACES } from '../membership/consent.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { PartialWrites } from '../quorum/partial-writes.ts';
 import {
@@ -23,7 +24,6 @@ import { LossReport } from './loss-report.ts';
 import { waitsMs } from './turn-taking.ts';
 
 const LOOK_EVERY_MS = 500;
-const SURVIVORS_WAIT_GRACES = 3;
 
 export class Replacement {
   readonly #self: NodeId;

@@ -31,6 +31,7 @@ test('where only survivors are left, from all the others of them, and from enoug
   expect(isEnoughToHeal(survivors, P, A, [B, C])).toBe(true);
   expect(isEnoughToHeal(survivors, P, A, [C])).toBe(false);
   expect(isEnoughToHeal(survivors, P, A, [B])).toBe(false);
+  expect(isEnoughToHeal(ringOf([A, B], [A, C, D], [P]), P, A, [C, D])).toBe(false);
   const last = ringOf([A], [A, B, C], [P]);
   expect(isEnoughToHeal(last, P, A, [B, C])).toBe(true);
   expect(isEnoughToHeal(last, P, A, [B])).toBe(false);

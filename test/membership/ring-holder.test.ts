@@ -81,10 +81,12 @@ describe('a forced ring', () => {
     expect(rings.ring).toEqual(renewedRing(RING));
   });
 
-  test('leaves behind where those lived who were given up', async () => {
-    const { rings } = await member();
+  test('leaves behind where those lived who were given up, over restarts, too', async () => {
+    const { store, rings } = await member();
     await rings.adopt(encodeRing(forcedWithout(4)));
-    expect(rings.givenUp).toEqual([RING.member(nodeId(4))?.address]);
+    const lived = [RING.member(nodeId(4))?.address];
+    expect(rings.givenUp).toEqual(lived);
+    expect((await opened(store)).givenUp).toEqual(lived);
   });
 
   test('that does not go on from the lineage held is passed over, loudly', async () => {
@@ -113,7 +115,17 @@ async function member(
   { isHeld = true, hasEnded = false } = {},
 ): Promise<{ store: WatchedStore; rings: RingHolder }> {
   const store = new WatchedStore();
-  const rings = await RingHolder.open({
+  const rings = await opened(store, log, { isHeld, hasEnded });
+  await rings.adopt(encodeRing(RING));
+  return { store, rings };
+}
+
+function opened(
+  store: MemoryStore,
+  log: Log = silentLog,
+  { isHeld = true, hasEnded = false } = {},
+): Promise<RingHolder> {
+  return RingHolder.open({
     store,
     supervisor: { fail: () => undefined, restart: () => undefined },
     log,
@@ -129,8 +141,6 @@ async function member(
     onRing: () => undefined,
     onDeparture: () => undefined,
   });
-  await rings.adopt(encodeRing(RING));
-  return { store, rings };
 }
 
 function ringWithoutSelf() {

@@ -35,6 +35,7 @@ describe('when most members are gone for good', () => {
   test('those who come back all the same are new members, and bring what only they had', async () => {
     const story = await filled();
     const before = [3, 4, 5].map((number) => story.idOf(number));
+    const told = toldBy(story, 1);
     await lose(story, 3, 4, 5);
     await story.run(story.at(1).operator.forceRemoval(['node3', 'node4', 'node5']));
     await story.settled(1, 2);
@@ -44,6 +45,10 @@ describe('when most members are gone for good', () => {
     await story.settled(1, 2, 3, 4, 5);
     await story.until(() => [3, 4, 5].every((number) => !story.rings.hasAside(`node${number}`)));
     expect([3, 4, 5].map((number) => story.idOf(number))).not.toEqual(before);
+    const returned = told.flatMap((event) =>
+      event.type === 'member.returned' ? [event.member] : [],
+    );
+    expect(returned.sort()).toEqual(['node3', 'node4', 'node5']);
     expect(await story.get(4, 'key0')).toBe('later');
     for (const key of KEYS.slice(1)) expect(await story.get(3, key)).toBe(`of ${key}`);
     expect(story.rings.flaws).toEqual([]);
@@ -119,7 +124,7 @@ describe('when most members are gone for good', () => {
     await lose(story, 3, 4, 5);
     await refused(1, ['node3', 'node4', 'node2'], /node2 is alive, not dead/);
     await refused(1, ['node3', 'node4', 'node9'], /no member named node9/);
-    await refused(1, ['node3', 'node4'], /node5 is dead, too/);
+    await refused(1, ['node3', 'node4'], /dead as well: node5/);
     story.network.cut('node1', 'node2');
     await refused(1, ['node3', 'node4', 'node5'], /these did not: node2/);
     expect(story.rings.newest?.epoch).toBe(1);
