@@ -16,9 +16,9 @@ const LOOK_EVERY_MS = 5_000;
 const CALL_TIMEOUT_MS = 2_000;
 
 interface GivenUpOptions {
-  readonly rings: RingHolder;
-  readonly terms: FoundingTerms;
-  readonly transport: Transport;
+  readonly rings: Pick<RingHolder, 'ring' | 'encoded' | 'givenUp'>;
+  readonly terms: Pick<FoundingTerms, 'address'>;
+  readonly transport: Pick<Transport, 'call' | 'callAddress'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -49,6 +49,7 @@ export class GivenUp {
     });
   }
 
+  /** Nobody is looked for any more; resolves when the look under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop?.stop();
