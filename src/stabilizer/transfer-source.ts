@@ -137,6 +137,7 @@ export class TransferSource {
 
   /** False when the time of the request is up before. */
   async #olderEpochsAreOver(epoch: Epoch, { deadlineMs }: RequestContext): Promise<boolean> {
+    if (this.#barrier.isSettledBelow(epoch)) return true;
     const settled = this.#barrier.settledBelow(epoch).then(() => true);
     const over = new AbortController();
     const leftMs = Math.max(0, deadlineMs - this.#clock.monotonicMs());
