@@ -25,6 +25,8 @@ const EXCHANGE_TIMEOUT_MS = 1_000;
 const LOOK_FOR_MISSING_EVERY_MS = 1_000;
 /** After its start a node waits for all members for so long before a majority is enough. */
 const WAIT_FOR_ALL_MS = 2_000;
+/** A first look for the members is not waited for any longer: an address may swallow what is sent to it. */
+const WAIT_FOR_LOOK_MS = 1_000;
 /** A helper answers in good time also when its own ping is not answered (Lifeguard's "nack"). */
 const HELPER_SHARE = 0.8;
 
@@ -73,6 +75,7 @@ export class FailureDetector {
   #tracked: Ring | undefined;
   #metMajority = false;
   #triedAll = false;
+  #lookedOnce = false;
   #catchingUp = false;
   #stopped = false;
 
@@ -104,6 +107,7 @@ export class FailureDetector {
         everyMs: LOOK_FOR_MISSING_EVERY_MS,
         turn: async () => {
           if (this.missing().length > 0) await options.onMissing();
+          this.#lookedOnce = true;
         },
         onError,
       }),
@@ -145,6 +149,14 @@ export class FailureDetector {
     const waited = this.#nowMs - this.#startedMs > WAIT_FOR_ALL_MS;
     this.#metMajority = missing.length === 0 || (waited && met * 2 > voters.length);
     return this.#metMajority;
+  }
+
+  /**
+   * Whether all members of a ring that was on the disk were looked for since this node started, where they
+   * lived: if the cluster went on without this node meanwhile, whoever answered there has said so.
+   */
+  get lookedForAll(): boolean {
+    return this.#lookedOnce || this.#nowMs - this.#startedMs > WAIT_FOR_LOOK_MS;
   }
 
   /** Whether every other member was pinged at least once since this node started. */

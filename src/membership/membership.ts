@@ -276,7 +276,7 @@ export class Membership {
    * that an operator had go on without them (simulator seed 2887).
    */
   servesQuorum(ring: Ring): boolean {
-    return this.metMajority && this.#lease.holds(ring);
+    return this.detector.lookedForAll && this.#lease.holds(ring);
   }
 
   /** Own monotonic clock: since when a member has been dead here. */

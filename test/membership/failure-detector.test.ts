@@ -179,6 +179,23 @@ test('a member that only others have reached is missing, and looked for where it
   expect(group.at(A).missing()).toEqual([]);
 });
 
+test('members have been looked for when the first search for them is over, or after a second', async () => {
+  const [quick, slow] = [new Group(), new Group()];
+  let isFound = (): void => undefined;
+  quick.search = new Promise((resolve) => (isFound = resolve));
+  slow.search = new Promise(() => undefined);
+  for (const group of [quick, slow]) {
+    await group.start(A);
+    await group.pass(900);
+    expect(group.at(A).lookedForAll).toBe(false);
+  }
+  isFound();
+  await quick.pass(10);
+  expect(quick.at(A).lookedForAll).toBe(true);
+  await slow.pass(110);
+  expect(slow.at(A).lookedForAll).toBe(true);
+});
+
 test('members that moved are looked for while some are missing, and only then', async () => {
   const group = await Group.begin();
   await group.pass(3_000);
@@ -211,6 +228,8 @@ class Group {
   readonly catchUps: { readonly by: NodeId; readonly from: NodeId }[] = [];
   asked = 0;
   searches = 0;
+  /** How long one takes. */
+  search: Promise<void> = Promise.resolve();
   /** How long an answer takes. */
   delayMs = 0;
   /** What becomes of a message. */
@@ -288,7 +307,10 @@ class Group {
       onRolledBack: async () => undefined,
       silentTo: () => this.silentTo.get(self) ?? [],
       catchUp: async (from) => void this.catchUps.push({ by: self, from }),
-      onMissing: async () => void this.searches++,
+      onMissing: () => {
+        this.searches++;
+        return this.search;
+      },
       onChange: (of, _before, now) => this.#changes.push({ by: self, of, now }),
     });
     this.#detectors.set(self, detector);

@@ -258,6 +258,14 @@ describe('the judge of availability', () => {
     expect(tooFewSucceeded(requests(40, 60), { ...crashes, level: 'all' })).toEqual([]);
     expect(tooFewSucceeded(requests(40, 60), blackouts)).toEqual([]);
   });
+
+  test('counts no requests of moments in which several nodes were down', () => {
+    const crashes = { ...quiet, faults: new Set(['crash']) };
+    const [good, bad] = [requests(60, 0), requests(0, 100)];
+    const late = bad.map((each) => ({ ...each, shortHanded: true }));
+    expect(tooFewSucceeded([...good, ...late], crashes)).toEqual([]);
+    expect(tooFewSucceeded([...good, ...bad], crashes)).toHaveLength(1);
+  });
 });
 
 function keeper(node: number) {

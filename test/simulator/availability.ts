@@ -20,7 +20,10 @@ const HARSH = [
   'remove',
   'long_split',
 ];
-/** Of the requests of a run with one kind of fault, if that leaves a quorum. Several at once may not. */
+/**
+ * Of the requests of a run with one kind of fault, if that leaves a quorum. Several kinds at once may not, nor
+ * may one that strikes several nodes: requests of such moments do not count.
+ */
 const LEAST_SHARE = 0.5;
 /** Of the requests of a run without faults. */
 const LEAST_SHARE_IN_PEACE = 0.95;
@@ -42,7 +45,9 @@ export function tooFewSucceeded(
   circumstances: Circumstances,
 ): readonly Flaw[] {
   const findings = new Findings('availability');
-  const answered = operations.filter(({ endMs }) => endMs !== undefined);
+  const answered = operations.filter(
+    ({ endMs, shortHanded }) => endMs !== undefined && !shortHanded,
+  );
   const succeeded = answered.filter(({ result }) => result.is === 'ok').length;
   if (answered.length >= FEWEST && succeeded < leastShare(circumstances) * answered.length)
     findings.add(`${succeeded} of ${answered.length} requests succeeded`);

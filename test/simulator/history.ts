@@ -9,6 +9,8 @@ export interface Operation {
     | { readonly kind: 'put'; readonly value: string }
     | { readonly kind: 'get' | 'delete' };
   readonly startMs: number;
+  /** Several nodes were down when it began, or ended: maybe all replicas of its key. */
+  shortHanded?: boolean;
   /** Absent while it runs, and for ever when its coordinator died. */
   endMs: number | undefined;
   result: Result;

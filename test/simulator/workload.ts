@@ -99,6 +99,7 @@ export class Workload {
       key,
       action: kind === 'put' ? { kind, value: `v${client.number}.${client.values++}` } : { kind },
       startMs: this.#scheduler.nowMs,
+      shortHanded: this.#isShortHanded,
     });
     const what = `client${client.number} ${kind} ${key} by ${node.name}`;
     this.#trace.line(this.#scheduler.nowMs, `${what} begins`);
@@ -113,10 +114,15 @@ export class Workload {
     void this.#perform(node.node.operations, operation).then((result) => {
       if (over) return; // an answer that its client did not live to hear
       operation.result = result;
+      if (this.#isShortHanded) operation.shortHanded = true;
       operation.endMs = this.#scheduler.nowMs;
       this.#trace.line(operation.endMs, `${what}: ${JSON.stringify(operation.result)}`);
       end();
     });
+  }
+
+  get #isShortHanded(): boolean {
+    return this.#cluster.nodes.length - this.#cluster.running.length > 1;
   }
 
   async #perform(operations: Operations, operation: Operation): Promise<Result> {
