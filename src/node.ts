@@ -131,6 +131,8 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     events,
     hybridMs: () => versions.latestMs,
     clockBound: () => ({ life: identity.nonce, ...versions.bound }),
+    maxSkewMs,
+    onRing: ({ versionsAboveMs }) => versions.observeMs(versionsAboveMs),
     onRefused,
   });
 

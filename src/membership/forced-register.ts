@@ -45,7 +45,11 @@ export class ForcedRegister {
 
   async #force(before: Ring, gone: ReadonlySet<NodeId>): Promise<Decision> {
     const { random, clock, rings } = this.#options;
-    const drawn = forcedRing({ before, gone, lineage: this.#lineage(), over: [] });
+    const draw = (over: readonly Ring[]): Ring | undefined => {
+      const versionsAboveMs = this.#options.versionsBelowMs();
+      return forcedRing({ before, gone, lineage: this.#lineage(), over, versionsAboveMs });
+    };
+    const drawn = draw([]);
     if (drawn === undefined) return { state: 'nothing' };
     let wanted = drawn;
     const acceptors = wanted.members.map(({ id }) => id);
@@ -54,7 +58,7 @@ export class ForcedRegister {
       if (over.length === 0) return encodeRing(wanted);
       const last = over.find((ring) => isOfAll(ring, acceptors) && over.every(endedBy(ring)));
       if (last !== undefined) return encodeRing(last);
-      wanted = forcedRing({ before, gone, lineage: this.#lineage(), over }) ?? wanted;
+      wanted = draw(over) ?? wanted;
       return encodeRing(wanted);
     };
     let above: Ballot | undefined;
@@ -103,4 +107,6 @@ interface ForcedRegisterOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  /** The time that no version lies beyond that was drawn so far, milliseconds. */
+  readonly versionsBelowMs: () => number;
 }

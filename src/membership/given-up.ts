@@ -16,7 +16,7 @@ const LOOK_EVERY_MS = 5_000;
 const CALL_TIMEOUT_MS = 2_000;
 
 interface GivenUpOptions {
-  readonly rings: Pick<RingHolder, 'ring' | 'encoded' | 'givenUp'>;
+  readonly rings: Pick<RingHolder, 'ring' | 'encoded'>;
   readonly terms: Pick<FoundingTerms, 'address'>;
   readonly transport: Pick<Transport, 'call' | 'callAddress'>;
   readonly clock: Clock;
@@ -38,7 +38,13 @@ export class GivenUp {
   begin(): void {
     const { rings, clock, random, log } = this.#options;
     // A ring may come into force while the node ends.
-    if (this.#stopped || this.#loop !== undefined || rings.givenUp.length === 0) return;
+    if (
+      this.#stopped ||
+      this.#loop !== undefined ||
+      rings.ring === undefined ||
+      rings.ring.givenUp.length === 0
+    )
+      return;
     this.#loop = new Loop({
       clock,
       random,
@@ -57,13 +63,13 @@ export class GivenUp {
 
   async #look(): Promise<void> {
     const { rings, transport, terms } = this.#options;
-    const { ring, encoded, givenUp } = rings;
+    const { ring, encoded } = rings;
     if (ring === undefined || encoded === undefined) return;
     const taken = new Set<Address>([
       terms.address(),
       ...ring.members.map(({ address }) => address),
     ]);
-    const addresses = givenUp.filter((address) => !taken.has(address));
+    const addresses = ring.givenUp.filter((address) => !taken.has(address));
     const address = addresses[this.#next++ % Math.max(1, addresses.length)];
     if (address === undefined) return;
     const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;

@@ -66,6 +66,9 @@ export interface MembershipOptions {
   readonly hybridMs: () => number;
   /** The bound of that clock on disk. */
   readonly clockBound: () => ClockBound;
+  readonly maxSkewMs: number;
+  /** Called with each ring that comes into force, the one found on disk included. */
+  readonly onRing: (ring: Ring) => void;
   /** This node was started in a way in which no cluster takes it in. */
   readonly onRefused: (why: string) => void;
 }
@@ -90,6 +93,7 @@ export class Membership {
   readonly #journal: RingJournal;
   readonly #events: ClusterEvents;
   readonly #hybridMs: () => number;
+  readonly #maxSkewMs: number;
 
   private constructor(
     options: MembershipOptions,
@@ -104,6 +108,7 @@ export class Membership {
     this.#transport = transport;
     this.#clocks = new PeerClocks(clock);
     this.#hybridMs = options.hybridMs;
+    this.#maxSkewMs = options.maxSkewMs;
     const self = identity.nodeId;
     const shared = { self, identity, terms, rings, transport, clock, random, log };
     this.#founding = new Founding({ ...shared, onRefused: options.onRefused });
@@ -131,7 +136,10 @@ export class Membership {
     });
     this.#acceptor = acceptor;
     this.#register = new RingRegister(shared);
-    this.#forced = new ForcedRegister(shared);
+    this.#forced = new ForcedRegister({
+      ...shared,
+      versionsBelowMs: () => this.versionsBelowMs,
+    });
     this.#givenUp = new GivenUp(shared);
     onRing.push(() => this.#givenUp.begin());
     this.#givenUp.begin();
@@ -174,6 +182,7 @@ export class Membership {
     const { store, supervisor, log, terms, identity, transport } = options;
     const journal = new RingJournal(options.events);
     const onRing: ((ring: Ring) => void)[] = [
+      options.onRing,
       (ring) => journal.note(ring),
       (ring) => {
         for (const member of ring.members)
@@ -327,6 +336,15 @@ export class Membership {
   /** The time that no sound version is far beyond, milliseconds. */
   latestMs(): number {
     return Math.max(this.#clocks.latestMs(), this.#hybridMs());
+  }
+
+  /**
+   * The time that no version lies beyond that any member may have drawn, milliseconds: of two clocks that
+   * are both as wrong as they may be, one way and the other.
+   */
+  get versionsBelowMs(): number {
+    const drawnMs = this.#clocks.wallMs() + 2 * this.#maxSkewMs;
+    return Math.ceil(Math.max(this.latestMs(), drawnMs));
   }
 
   /**

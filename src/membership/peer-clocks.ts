@@ -58,8 +58,13 @@ export class PeerClocks {
    * counts while no peer's is known: it may be the wrong one.
    */
   latestMs(): number {
-    const wall = this.#medianMs(({ wallOffsetMs }) => wallOffsetMs) ?? this.#clock.wallMs();
+    const wall = this.wallMs();
     return Math.max(wall, this.#medianMs(({ hybridOffsetMs }) => hybridOffsetMs) ?? 0);
+  }
+
+  /** The peers' median of the wall clocks, or the own one while no peer's is known. Milliseconds. */
+  wallMs(): number {
+    return this.#medianMs(({ wallOffsetMs }) => wallOffsetMs) ?? this.#clock.wallMs();
   }
 
   /**

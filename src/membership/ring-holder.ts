@@ -1,5 +1,5 @@
 import { StartupError } from '../errors.ts';
-import type { Address, Lineage, NodeId } from '../ids.ts';
+import type { Lineage, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
@@ -15,14 +15,6 @@ import {
   goesOnWithout,
 } from './former-cluster.ts';
 import type { FoundingTerms } from './founding-terms.ts';
-
-/** Addresses of given-up members that are remembered. */
-const MAX_GIVEN_UP = 1_024;
-
-/** As it is kept. */
-interface KeptAddresses {
-  readonly addresses: readonly Address[];
-}
 
 interface RingHolderOptions {
   readonly self: NodeId;
@@ -49,7 +41,6 @@ export class RingHolder {
   #ring: Ring | undefined;
   #encoded: Uint8Array | undefined;
   #former: FormerCluster | undefined;
-  #givenUp: readonly Address[] = [];
   #departure: Departure | undefined;
   /** The lineage told of last that does not come together with its own: it is offered again and again. */
   #strange: Lineage | undefined;
@@ -65,8 +56,6 @@ export class RingHolder {
     const former = (await readOwn(options.store, 'aside')) as FormerCluster | undefined;
     if (former !== undefined) refuseOtherName(former.clusterName, options.terms);
     holder.#former = former;
-    const givenUp = (await readOwn(options.store, 'given-up')) as KeptAddresses | undefined;
-    holder.#givenUp = givenUp?.addresses ?? [];
     const kept = (await readOwn(options.store, 'ring')) as { readonly base64: string } | undefined;
     if (kept === undefined) return holder;
     const ring = decodeRing(Buffer.from(kept.base64, 'base64'));
@@ -94,11 +83,6 @@ export class RingHolder {
   /** The cluster in which this node was a member before, while it is none. It must not form another one. */
   get former(): FormerCluster | undefined {
     return this.#ring === undefined ? this.#former : undefined;
-  }
-
-  /** Where those lived whom an operator gave up by force. */
-  get givenUp(): readonly Address[] {
-    return this.#givenUp;
   }
 
   /** How this node stopped being a member, in this life. */
@@ -156,12 +140,7 @@ export class RingHolder {
       return;
     }
     const bytes = encodeRing(ring);
-    const givenUp = givenUpBy(ring, held, this.#givenUp);
-    await store.batch([
-      keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') }),
-      ...(givenUp === this.#givenUp ? [] : [keepOwn('given-up', { addresses: givenUp })]),
-    ]);
-    this.#givenUp = givenUp;
+    await store.batch([keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') })]);
     this.#use(ring);
     const fields = { epoch: ring.epoch, members: ring.members.length };
     if (held === undefined || held.lineage === ring.lineage)
@@ -238,13 +217,6 @@ export class RingHolder {
     this.#encoded = encodeRing(ring);
     this.#options.onRing(ring);
   }
-}
-
-/** Those of `held` that a forced ring goes on without join the ones `known`. */
-function givenUpBy(ring: Ring, held: Ring | undefined, known: readonly Address[]) {
-  if (held === undefined || held.lineage === ring.lineage) return known;
-  const gone = held.members.filter(({ id }) => ring.member(id) === undefined);
-  return [...new Set([...known, ...gone.map(({ address }) => address)])].slice(-MAX_GIVEN_UP);
 }
 
 /** A full disk: the ring is offered again with the next message of its epoch (found by seed 2010). */

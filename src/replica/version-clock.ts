@@ -77,7 +77,12 @@ export class VersionClock {
 
   /** A record with this version was taken: later versions are not before it, after a restart either. */
   observe(version: Version): void {
-    this.#hybrid.observe(physicalOf(version));
+    this.observeMs(physicalOf(version));
+  }
+
+  /** No version is drawn any more before this time, milliseconds; whoever asks sees to it after a restart. */
+  observeMs(physicalMs: number): void {
+    this.#hybrid.observe(physicalMs);
     if (this.#isBoundNear) this.#persistInBackground();
   }
 

@@ -5,13 +5,13 @@
  * whoever still holds the former one takes the forced ring when it hears of it, or comes back as a new
  * member where that does not list it.
  */
-import type { Epoch, Lineage, NodeId, Partition } from '../ids.ts';
+import type { Address, Epoch, Lineage, NodeId, Partition } from '../ids.ts';
 import { assign } from './assignment.ts';
 import type { Member } from './member.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { Ring } from './ring.ts';
 import { encodeRing } from './ring-codec.ts';
-import { MAX_FORMERS, MAX_REPLICATION_FACTOR } from './ring-parts.ts';
+import { MAX_FORMERS, MAX_GIVEN_UP, MAX_REPLICATION_FACTOR } from './ring-parts.ts';
 import { isOfSameCluster } from './succession.ts';
 
 /** More than any lineage lives to see. */
@@ -25,6 +25,8 @@ export interface Forced {
   readonly lineage: Lineage;
   /** Rings that were forced upon the same one, may be in force somewhere, and are over with this one. */
   readonly over: readonly Ring[];
+  /** The time that no version lies beyond that was drawn before, milliseconds. */
+  readonly versionsAboveMs: number;
 }
 
 /**
@@ -32,7 +34,8 @@ export interface Forced {
  * may alone have an acknowledged write, so all have to be pulled from. What nothing survives of begins
  * anew. `undefined` when nobody would be left to keep anything.
  */
-export function forcedRing({ before, gone, lineage, over }: Forced): Ring | undefined {
+export function forcedRing(forced: Forced): Ring | undefined {
+  const { before, gone, lineage, over } = forced;
   const members = stayingOf(before.voters.filter(({ id }) => !gone.has(id)));
   const staying = members.filter(({ leaving }) => leaving === 'no');
   if (staying.length === 0) return undefined;
@@ -45,6 +48,8 @@ export function forcedRing({ before, gone, lineage, over }: Forced): Ring | unde
     ...{ lineage, members, next },
     epoch: epochBeyond([before, ...over]),
     formers: formersOf([...over, before], lineage),
+    givenUp: givenUpBy(before, members),
+    versionsAboveMs: Math.max(before.versionsAboveMs, forced.versionsAboveMs),
     assignment: old.map((survivors, number) =>
       survivors.length > 0 ? survivors : (next[number] ?? []),
     ),
@@ -82,7 +87,8 @@ export function flawOfForced(before: Ring, after: Ring): string | undefined {
     return 'an epoch that does not begin a lineage';
   const left = new Set(after.members.map(({ id }) => id));
   const gone = new Set(before.members.map(({ id }) => id).filter((id) => !left.has(id)));
-  const drawn = forcedRing({ before, gone, lineage: after.lineage, over: [] });
+  const { lineage, versionsAboveMs } = after;
+  const drawn = forcedRing({ before, gone, lineage, over: [], versionsAboveMs });
   return drawn !== undefined && sameContent(drawn, after) ? undefined : 'other members or replicas';
 }
 
@@ -111,6 +117,12 @@ function formersOf(rings: readonly Ring[], own: Lineage): readonly Lineage[] {
   const formers = new Set(rings.flatMap(({ lineage, formers }) => [lineage, ...formers]));
   formers.delete(own);
   return [...formers].slice(0, MAX_FORMERS);
+}
+
+function givenUpBy(before: Ring, left: readonly Member[]): readonly Address[] {
+  const lived = [...before.givenUp, ...before.members.map(({ address }) => address)];
+  const alive = new Set(left.map(({ address }) => address));
+  return [...new Set(lived)].filter((address) => !alive.has(address)).slice(-MAX_GIVEN_UP);
 }
 
 /** Apart from the place in the line of lineages. */

@@ -11,7 +11,7 @@ import { type Member, sameMembers } from './member.ts';
 import { inTransition, pullsNeeded } from './pulls.ts';
 import { type Assignment, sameReplicas } from './replica-set.ts';
 import { Ring } from './ring.ts';
-import type { LastSurvivor } from './ring-parts.ts';
+import type { LastSurvivor, RingParts } from './ring-parts.ts';
 
 /** What is to be different; what is not named stays. */
 export interface RingWish {
@@ -40,12 +40,14 @@ export function changedRing(ring: Ring, wish: RingWish): Ring | undefined {
 /** The ring after a joint one, when every wanted replica has pulled. */
 export function settledRing(ring: Ring): Ring {
   invariant(ring.next !== undefined, 'a joint ring');
+  const members = ring.members
+    .filter(({ leaving }) => leaving === 'no')
+    .map((member) => ({ ...member, joining: false }));
   return new Ring({
     ...ring,
     epoch: epochAfter(ring),
-    members: ring.members
-      .filter(({ leaving }) => leaving === 'no')
-      .map((member) => ({ ...member, joining: false })),
+    members,
+    givenUp: ring.givenUp.filter((address) => !members.some((each) => each.address === address)),
     assignment: ring.next,
     next: undefined,
     recovering: [],
@@ -61,32 +63,43 @@ export function renewedRing(ring: Ring): Ring {
  * A joint ring that goes on without the `missing` members where too few other replicas are left to
  * recover all that was acknowledged: there the old set is what survives of it. A partition of which
  * nothing survives keeps its old set, and waits. `undefined` when no partition is so far gone.
+ * No version that was drawn before lies beyond `versionsAboveMs`.
  */
-export function survivorsRing(ring: Ring, missing: ReadonlySet<NodeId>): Ring | undefined {
-  const members = withoutMissing(ring.members, missing);
-  return recoveringRing(ring, members, missing, partitionsLost(ring, missing));
+export function survivorsRing(
+  ring: Ring,
+  missing: ReadonlySet<NodeId>,
+  versionsAboveMs: number,
+): Ring | undefined {
+  const parts = { ...ring, members: withoutMissing(ring.members, missing), versionsAboveMs };
+  return recoveringRing(ring, parts, missing, partitionsLost(ring, missing));
 }
 
 /**
  * The same when an operator gave the `missing` up for good: a partition of which nothing survives does not
  * wait, but begins anew with those that are to keep it. What they had pulled of it is brought together.
  */
-export function givenUpRing(ring: Ring, missing: ReadonlySet<NodeId>): Ring | undefined {
+export function givenUpRing(
+  ring: Ring,
+  missing: ReadonlySet<NodeId>,
+  versionsAboveMs: number,
+): Ring | undefined {
   const members = ring.members.map(
     (member): Member => (missing.has(member.id) ? { ...member, leaving: 'replaced' } : member),
   );
-  return recoveringRing(ring, members, missing, partitionsShort(ring, missing));
+  const parts = { ...ring, members, versionsAboveMs };
+  return recoveringRing(ring, parts, missing, partitionsShort(ring, missing));
 }
 
 function recoveringRing(
   ring: Ring,
-  members: readonly Member[],
+  wish: RingParts,
   missing: ReadonlySet<NodeId>,
   partitions: readonly Partition[],
 ): Ring | undefined {
   if (partitions.length === 0) return undefined;
   const recovering = [...new Set([...ring.recovering, ...partitions])].sort((a, b) => a - b);
-  const parts = { ...ring, members, recovering, epoch: epochAfter(ring) };
+  const versionsAboveMs = Math.max(ring.versionsAboveMs, wish.versionsAboveMs);
+  const parts = { ...wish, versionsAboveMs, recovering, epoch: epochAfter(ring) };
   const next = wantedAssignment(ring, parts);
   if (next === undefined) return undefined;
   const assignment = ring.assignment.map((replicas, number) => {

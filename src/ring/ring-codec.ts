@@ -3,7 +3,8 @@
  *
  *     format 1 | epoch 6 | lineage 8 | cluster id 16 | hash seed 8 | replication factor 1
  *     | last survivor 1 | joint 1 | log2 of the partition count 1 | grace period 4, milliseconds
- *     | cluster name (length 1, text) | former lineage count 1, (lineage 8)...
+ *     | bound of versions 6, milliseconds | cluster name (length 1, text)
+ *     | former lineage count 1, (lineage 8)... | given-up count 2, (address: length 1, text)...
  *     | member count 2, (id 8, weight 2, standing 1, name, address, zone: each length 1, text)...
  *     | for each partition: replica count 1, (place in the list of members 2)...
  *     | if joint: the same for the next assignment, recovering count 2, (partition 2)... | checksum 8
@@ -22,13 +23,14 @@ import {
   flawOf,
   type LastSurvivor,
   MAX_FORMERS,
+  MAX_GIVEN_UP,
   MAX_MEMBERS,
   type RingParts,
 } from './ring-parts.ts';
 
-const FORMAT = 3;
+const FORMAT = 4;
 const CHECKSUM_BYTES = 8;
-const FIXED_BYTES = 47;
+const FIXED_BYTES = 53;
 /** In the standing of a member, beside how it leaves. */
 const JOINING = 128;
 const MAX_LOG2_PARTITIONS = 16;
@@ -40,6 +42,8 @@ export function encodeRing(ring: Ring): Uint8Array {
     encodeFixed(ring),
     text8(ring.clusterName),
     encodeFormers(ring.formers),
+    uint16(ring.givenUp.length),
+    ...ring.givenUp.map(text8),
     uint16(ring.members.length),
     ...ring.members.map(encodeMember),
     encodeAssignment(ring.assignment, places),
@@ -75,6 +79,7 @@ function encodeFixed(ring: Ring): Buffer {
   fixed.writeUInt8(ring.next === undefined ? 0 : 1, 41);
   fixed.writeUInt8(31 - Math.clz32(ring.partitionCount), 42);
   fixed.writeUInt32BE(ring.graceMs, 43);
+  fixed.writeUIntBE(ring.versionsAboveMs, 47, 6);
   return fixed;
 }
 
@@ -121,11 +126,13 @@ function readParts(reader: Reader): RingParts | undefined {
   const joint = reader.uint(1);
   const log2Partitions = reader.uint(1);
   const graceMs = reader.uint(4);
+  const versionsAboveMs = reader.uint(6);
   const clusterName = reader.text();
   if (lastSurvivor === undefined || joint > 1 || log2Partitions > MAX_LOG2_PARTITIONS)
     return undefined;
 
   const formers = readFormers(reader);
+  const givenUp = readGivenUp(reader);
   const partitionCount = 2 ** log2Partitions;
   const members = readMembers(reader);
   const assignment = readAssignment(reader, partitionCount, members);
@@ -133,7 +140,17 @@ function readParts(reader: Reader): RingParts | undefined {
   const recovering = joint === 1 ? readPartitions(reader) : [];
   if (!reader.isAtEnd) return undefined;
   return {
-    ...{ epoch, lineage, formers, clusterId, clusterName, hashSeed, replicationFactor },
+    ...{
+      epoch,
+      lineage,
+      formers,
+      givenUp,
+      versionsAboveMs,
+      clusterId,
+      clusterName,
+      hashSeed,
+      replicationFactor,
+    },
     ...{ lastSurvivor, graceMs, partitionCount, members, assignment, next, recovering },
   };
 }
@@ -143,6 +160,13 @@ function readFormers(reader: Reader): readonly Lineage[] {
   for (let left = Math.min(reader.uint(1), MAX_FORMERS); left > 0; left--)
     formers.push(reader.hex(8) as Lineage);
   return formers;
+}
+
+function readGivenUp(reader: Reader): readonly Address[] {
+  const addresses: Address[] = [];
+  for (let left = Math.min(reader.uint(2), MAX_GIVEN_UP); left > 0 && !reader.isPastEnd; left--)
+    addresses.push(reader.text() as Address);
+  return addresses;
 }
 
 function readMembers(reader: Reader): readonly Member[] {

@@ -1,5 +1,5 @@
 /** What a ring is made of, and the rules that hold in every ring, whoever made it. */
-import type { ClusterId, Epoch, Lineage, Partition } from '../ids.ts';
+import type { Address, ClusterId, Epoch, Lineage, Partition } from '../ids.ts';
 import { LEAVING, MAX_WEIGHT, type Member } from './member.ts';
 import type { Assignment } from './replica-set.ts';
 import { MAX_PARTITIONS } from './token.ts';
@@ -15,6 +15,13 @@ export interface RingParts {
   readonly lineage: Lineage;
   /** The lineages that it goes on from, latest first: an operator forced the step from each to the next. */
   readonly formers: readonly Lineage[];
+  /** Where those lived who were given up by force, and may live still: somebody has to tell them. */
+  readonly givenUp: readonly Address[];
+  /**
+   * Versions drawn under this ring lie above this time, milliseconds. Where it went on without all that was
+   * acknowledged, that may come back, by clocks that were ahead; it must not win over what was written since.
+   */
+  readonly versionsAboveMs: number;
   readonly clusterId: ClusterId;
   readonly clusterName: string;
   /** 64 bits, unsigned; drawn when the cluster was formed. */
@@ -44,7 +51,9 @@ export interface RingParts {
 export const MAX_REPLICATION_FACTOR = 7;
 export const MAX_MEMBERS = 1024;
 export const MAX_FORMERS = 16;
+export const MAX_GIVEN_UP = 1024;
 const MAX_EPOCH = 2 ** 48 - 1;
+const MAX_TIME_MS = 2 ** 48 - 1;
 /** A day. */
 const MAX_GRACE_MS = 86_400_000;
 const MAX_TEXT_LENGTH = 255;
@@ -61,6 +70,8 @@ export function flawOf(parts: RingParts): string | undefined {
   if (!isWhole(epoch, 1, MAX_EPOCH)) return 'an epoch out of range';
   if (!HEX_16.test(parts.lineage)) return 'a lineage that is none';
   if (!areFormers(parts)) return 'former lineages that are none, or too many';
+  if (!areGivenUp(parts)) return 'addresses of given-up members that are none, or too many';
+  if (!isWhole(parts.versionsAboveMs, 0, MAX_TIME_MS)) return 'a bound of versions out of range';
   if (!HEX_32.test(parts.clusterId)) return 'a cluster id that is none';
   if (!isText(parts.clusterName)) return 'an unreadable cluster name';
   if (hashSeed < 0n || hashSeed > 0xffff_ffff_ffff_ffffn) return 'a hash seed beyond 64 bits';
@@ -78,7 +89,7 @@ function flawOfMembers({ members, next }: RingParts): string | undefined {
     if (!HEX_16.test(id)) return 'a node id that is none';
     if (id <= before) return 'members out of order, or one twice';
     if (!isText(name) || !isText(zone)) return 'an unreadable name';
-    if (!isText(address) || !ADDRESS.test(address)) return 'an address that is none';
+    if (!isAddress(address)) return 'an address that is none';
     if (!isWhole(weight, 1, MAX_WEIGHT)) return 'a weight out of range';
     if (!LEAVING.includes(leaving)) return 'a member that neither stays nor leaves';
     before = id;
@@ -113,6 +124,11 @@ function areFormers({ formers, lineage }: RingParts): boolean {
   return areDistinct && formers.length <= MAX_FORMERS && formers.every((each) => HEX_16.test(each));
 }
 
+function areGivenUp({ givenUp }: RingParts): boolean {
+  const areDistinct = new Set(givenUp).size === givenUp.length;
+  return areDistinct && givenUp.length <= MAX_GIVEN_UP && givenUp.every(isAddress);
+}
+
 function flawOfRecovering({ recovering, next, partitionCount }: RingParts): string | undefined {
   if (next === undefined && recovering.length > 0) return 'a recovery without a transition';
   let before = -1;
@@ -130,6 +146,10 @@ function isWhole(value: number, least: number, most: number): boolean {
 
 function isText(text: string): boolean {
   return text.length <= MAX_TEXT_LENGTH && PRINTABLE.test(text);
+}
+
+function isAddress(text: string): boolean {
+  return isText(text) && ADDRESS.test(text);
 }
 
 function isPartitionCount(count: number): boolean {

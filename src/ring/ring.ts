@@ -6,7 +6,7 @@
  * be compared to see what moves. Every node that holds an epoch of a lineage holds the same ring,
  * byte for byte.
  */
-import type { ClusterId, Epoch, Key, Lineage, NodeId, Partition } from '../ids.ts';
+import type { Address, ClusterId, Epoch, Key, Lineage, NodeId, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
 import { assign } from './assignment.ts';
 import { inOrderOfId, type Member } from './member.ts';
@@ -19,6 +19,10 @@ export class Ring {
   readonly lineage: Lineage;
   /** The lineages that it goes on from, latest first. */
   readonly formers: readonly Lineage[];
+  /** Where those lived who were given up by force, and may live still. */
+  readonly givenUp: readonly Address[];
+  /** Versions drawn under this ring lie above this time, milliseconds. */
+  readonly versionsAboveMs: number;
   readonly clusterId: ClusterId;
   readonly clusterName: string;
   readonly hashSeed: bigint;
@@ -48,6 +52,8 @@ export class Ring {
     this.epoch = parts.epoch;
     this.lineage = parts.lineage;
     this.formers = parts.formers;
+    this.givenUp = parts.givenUp;
+    this.versionsAboveMs = parts.versionsAboveMs;
     this.clusterId = parts.clusterId;
     this.clusterName = parts.clusterName;
     this.hashSeed = parts.hashSeed;
@@ -129,6 +135,8 @@ export function formRing(options: {
     ...settings,
     epoch: 1 as Epoch,
     formers: [],
+    givenUp: [],
+    versionsAboveMs: 0,
     members: founders,
     assignment,
     next: undefined,

@@ -12,6 +12,9 @@ export function flawOfSuccession(before: Ring, after: Ring): string | undefined 
   if (after.epoch !== before.epoch + 1) return 'another epoch than the next';
   if (!isOfSameCluster(before, after) || !isOfSameLineage(before, after))
     return 'another cluster, lineage, seed or partition count';
+  if (after.versionsAboveMs < before.versionsAboveMs) return 'a bound of versions that goes back';
+  if (!after.givenUp.every((address) => before.givenUp.includes(address)))
+    return 'more members given up than by force';
   if (after.next !== undefined) return flawOfJoint(before, after);
   return before.next === undefined ? flawOfSettings(before, after) : flawOfEnd(before, after);
 }

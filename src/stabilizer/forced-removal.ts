@@ -42,9 +42,10 @@ export class ForcedRemoval {
     const ring = ringToChange(this.#membership);
     const gone = this.#deadAmong(ring, names);
     this.#refuseOthersDead(ring, gone);
+    const versionsAboveMs = this.#membership.versionsBelowMs;
     const after = isMajorityLeft(ring, gone)
-      ? givenUpRing(ring, gone)
-      : forcedRing({ before: ring, gone, lineage: NO_LINEAGE, over: [] });
+      ? givenUpRing(ring, gone, versionsAboveMs)
+      : forcedRing({ before: ring, gone, lineage: NO_LINEAGE, over: [], versionsAboveMs });
     if (after === undefined) throw refuse(this.#whyNot(ring, gone));
     return { ring, gone, after, lost: partitionsWithoutCopy(ring, gone).length };
   }
@@ -76,7 +77,9 @@ export class ForcedRemoval {
     }
     // What they agreed to holds for this epoch only.
     return this.#membership.decide((now) =>
-      now.epoch === ring.epoch ? givenUpRing(now, gone) : undefined,
+      now.epoch === ring.epoch
+        ? givenUpRing(now, gone, this.#membership.versionsBelowMs)
+        : undefined,
     );
   }
 

@@ -110,7 +110,9 @@ export class Replacement {
     if (!(await this.#membership.consent(ring, gone, 'survivors'))) return false;
     const decision = await this.#membership.decide((now) =>
       // What the members agreed to holds for this epoch only.
-      now.epoch === ring.epoch ? survivorsRing(now, new Set(gone)) : undefined,
+      now.epoch === ring.epoch
+        ? survivorsRing(now, new Set(gone), this.#membership.versionsBelowMs)
+        : undefined,
     );
     if (decision.state === 'decided') {
       this.#log.error(

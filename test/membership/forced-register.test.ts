@@ -90,7 +90,11 @@ class Node {
     const { id: self, scheduler, random } = options;
     const clock = simulatedClock(scheduler, new Life(), { offsetMs: 0, drift: 0 });
     const transport = this as unknown as Transport;
-    this.#register = new ForcedRegister({ self, rings, transport, clock, random: random.branch() });
+    const versionsBelowMs = (): number => Math.ceil(clock.wallMs());
+    const branch = random.branch();
+    this.#register = new ForcedRegister({
+      ...{ self, rings, transport, clock, random: branch, versionsBelowMs },
+    });
   }
 
   static async start(options: NodeOptions): Promise<Node> {

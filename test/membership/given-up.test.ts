@@ -11,8 +11,12 @@ import { HandClock } from '../runtime/hand-clock.ts';
 import { SeededRandom } from '../simulator/seeded-random.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 
-const RING = new Ring({ ...ringOf(membersFrom(1, 2)), epoch: 1_000_000_000 as Epoch });
 const LOST = ['lost1:7400', 'lost2:7400'] as Address[];
+const RING = new Ring({
+  ...ringOf(membersFrom(1, 2)),
+  epoch: 1_000_000_000 as Epoch,
+  givenUp: LOST,
+});
 
 test('after a forced ring each address is looked at in turn, again and again', async () => {
   const search = new Search();
@@ -29,7 +33,7 @@ test('whoever lives there under an older epoch is told of the ring', async () =>
   search.epochOf = (address) => (address === LOST[1] ? (7 as Epoch) : undefined);
   search.givenUp.begin();
   await search.pass(20_000);
-  expect(search.told[0]).toEqual({ to: nodeId(9), ring: encodeRing(RING) });
+  expect(search.told[0]).toEqual({ to: nodeId(9), ring: encodeRing(search.ring) });
   await search.givenUp.stop();
 });
 
@@ -85,13 +89,15 @@ class Search {
   readonly looked: Address[] = [];
   readonly told: { readonly to: NodeId; readonly ring: Uint8Array }[] = [];
   readonly givenUp: GivenUp;
+  readonly ring: Ring;
   clusterName: string = RING.clusterName;
   /** Of whoever lives at an address; nobody by default. */
   epochOf: (address: Address) => Epoch | undefined = () => undefined;
 
   constructor(givenUp: readonly Address[] = LOST) {
+    this.ring = new Ring({ ...RING, givenUp });
     this.givenUp = new GivenUp({
-      rings: { ring: RING, encoded: encodeRing(RING), givenUp },
+      rings: { ring: this.ring, encoded: encodeRing(this.ring) },
       terms: { address: () => RING.members[0]?.address as Address },
       transport: {
         callAddress: (address: Address) => this.#answerAt(address),

@@ -81,14 +81,6 @@ describe('a forced ring', () => {
     expect(rings.ring).toEqual(renewedRing(RING));
   });
 
-  test('leaves behind where those lived who were given up, over restarts, too', async () => {
-    const { store, rings } = await member();
-    await rings.adopt(encodeRing(forcedWithout(4)));
-    const lived = [RING.member(nodeId(4))?.address];
-    expect(rings.givenUp).toEqual(lived);
-    expect((await opened(store)).givenUp).toEqual(lived);
-  });
-
   test('that does not go on from the lineage held is passed over, loudly', async () => {
     const errors: string[] = [];
     const { rings } = await member({ ...silentLog, error: (said) => errors.push(said) });
@@ -105,7 +97,8 @@ describe('a forced ring', () => {
 
 function forcedWithout(number: number, digit = 'b'): Ring {
   const gone = new Set([nodeId(number)]);
-  const ring = forcedRing({ before: RING, gone, lineage: digit.repeat(16) as Lineage, over: [] });
+  const lineage = digit.repeat(16) as Lineage;
+  const ring = forcedRing({ before: RING, gone, lineage, over: [], versionsAboveMs: 0 });
   invariant(ring !== undefined, 'somebody who is left');
   return ring;
 }

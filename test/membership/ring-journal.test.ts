@@ -66,7 +66,7 @@ describe('the journal of rings', () => {
   });
 
   test('tells how many partitions go on with their survivors', () => {
-    const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]));
+    const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]), 0);
     invariant(ring !== undefined, 'partitions that were lost with two of five');
     const { told } = journalOf(FIVE, ring, renewedRing(ring));
     expect(told.filter(({ type }) => type === 'ring.survivors')).toEqual([

@@ -41,6 +41,15 @@ describe('the clock of versions', () => {
     expect(store.boundMs).toBeGreaterThanOrEqual(physicalOf(version));
   });
 
+  test('draws nothing before a time that it was shown', async () => {
+    const clock = new HandClock();
+    const versions = await open(new MemoryStore(), clock, 1);
+    const aheadMs = clock.wallMs() + HOUR;
+    versions.observeMs(aheadMs);
+    const version = await versions.draw(undefined);
+    expect(version > versionAt(aheadMs)).toBe(true);
+  });
+
   test('syncs about once a second, not once a version', async () => {
     const clock = new HandClock();
     const store = new BoundStore();

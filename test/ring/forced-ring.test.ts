@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Epoch, Lineage, NodeId, Partition } from '../../src/ids.ts';
 import { flawOfForced, forcedRing, partitionsWithoutCopy } from '../../src/ring/forced-ring.ts';
-import { changedRing, withoutMissing } from '../../src/ring/next-ring.ts';
+import { changedRing, settledRing, withoutMissing } from '../../src/ring/next-ring.ts';
 import { inTransition } from '../../src/ring/pulls.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { decodeRing, encodeRing } from '../../src/ring/ring-codec.ts';
@@ -11,6 +11,8 @@ import { member, membersFrom, nodeId } from './placement.ts';
 import { jointRing, ringOf } from './sample-rings.ts';
 
 const FIVE = ringOf(membersFrom(1, 5), { partitionCount: 32 });
+/** A bound of versions. */
+const AT_MS = 1_767_225_600_000;
 const FORCED = lineage('b');
 
 describe('a forced ring', () => {
@@ -70,7 +72,9 @@ describe('a forced ring', () => {
 
   test('cannot be where nobody is left', () => {
     const gone = idsOf([1, 2, 3, 4, 5]);
-    expect(forcedRing({ before: FIVE, gone, lineage: FORCED, over: [] })).toBeUndefined();
+    expect(
+      forcedRing({ before: FIVE, gone, lineage: FORCED, over: [], versionsAboveMs: AT_MS }),
+    ).toBeUndefined();
   });
 
   test('keeps those who were on their way out where nobody else is left', () => {
@@ -89,6 +93,7 @@ describe('a forced ring', () => {
       gone: idsOf([3, 4, 5]),
       lineage: lineage('c'),
       over: [earlier],
+      versionsAboveMs: AT_MS,
     });
     expect(ring?.epoch).toBeGreaterThan(earlier.epoch + 1_000_000);
     expect(ring?.formers).toEqual([earlier.lineage, FIVE.lineage]);
@@ -103,12 +108,26 @@ describe('a forced ring', () => {
         gone: idsOf([number]),
         lineage: number.toString(16).padStart(16, '0') as Lineage,
         over: [],
+        versionsAboveMs: AT_MS,
       });
       expect(next && flawOfForced(ring, next)).toBeUndefined();
       ring = next ?? ring;
     }
     expect(ring.formers).toHaveLength(16);
     expect(decodeRing(encodeRing(ring))).toEqual(ring);
+  });
+
+  test('says where those lived who were given up, until somebody lives there again', () => {
+    const lived = [3, 4, 5].map((number) => member(number).address);
+    const ring = forced(FIVE, [3, 4, 5]);
+    expect(ring.givenUp).toEqual(lived);
+    const settled = settledRing(ring);
+    expect(settled.givenUp).toEqual(lived);
+    const back = { ...member(9), address: member(4).address, joining: true };
+    const joint = changedRing(settled, { members: [...settled.members, back] });
+    expect(joint?.givenUp).toEqual(lived);
+    expect(joint && settledRing(joint).givenUp).toEqual([lived[0], lived[2]]);
+    expect(forced(settled, [2]).givenUp).toEqual([...lived, member(2).address]);
   });
 
   test.each([
@@ -119,9 +138,12 @@ describe('a forced ring', () => {
     ['with another replication factor', { replicationFactor: 2 }],
     ['that is joint no more', { next: undefined, recovering: [] }],
     ['that recovers less', { recovering: [] }],
+    ['that forgets where the others lived', { givenUp: [] }],
+    ['that lets old versions win', { versionsAboveMs: AT_MS - 1 }],
   ])('%s is none', (_, parts) => {
-    const ring = forced(FIVE, [3, 4, 5]);
-    expect(flawOfForced(FIVE, new Ring({ ...ring, ...parts }))).toBeDefined();
+    const before = new Ring({ ...FIVE, versionsAboveMs: AT_MS });
+    const ring = forced(before, [3, 4, 5]);
+    expect(flawOfForced(before, new Ring({ ...ring, ...parts }))).toBeDefined();
   });
 
   test('with a stranger, or with an old set that is not what survives, is none', () => {
@@ -144,7 +166,13 @@ describe('a forced ring', () => {
           const wish = { replicationFactor: (replicationFactor % 7) + 1 };
           const before = (isJoint ? changedRing(rest, wish) : undefined) ?? rest;
           const gone = idsOf(numbers);
-          const ring = forcedRing({ before, gone, lineage: FORCED, over: [] });
+          const ring = forcedRing({
+            before,
+            gone,
+            lineage: FORCED,
+            over: [],
+            versionsAboveMs: AT_MS,
+          });
           const isLeft = before.members.some(({ id }) => !gone.has(id));
           expect(ring !== undefined).toBe(isLeft);
           if (ring === undefined) return;
@@ -157,7 +185,13 @@ describe('a forced ring', () => {
 });
 
 function forced(before: Ring, numbers: readonly number[]): Ring {
-  const ring = forcedRing({ before, gone: idsOf(numbers), lineage: FORCED, over: [] });
+  const ring = forcedRing({
+    before,
+    gone: idsOf(numbers),
+    lineage: FORCED,
+    over: [],
+    versionsAboveMs: AT_MS,
+  });
   if (ring === undefined) throw new Error('nobody is left');
   return ring;
 }

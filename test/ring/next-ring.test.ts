@@ -84,13 +84,16 @@ describe('a ring that follows upon another', () => {
   });
 });
 
+/** A bound of versions. */
+const AT_MS = 1_767_225_600_000;
+
 describe('a ring of survivors', () => {
   test('is needed where fewer than n-q+1 replicas are left', () => {
-    expect(survivorsRing(FIVE, new Set([nodeId(1)]))).toBeUndefined();
+    expect(survivorsRing(FIVE, new Set([nodeId(1)]), AT_MS)).toBeUndefined();
     const missing = new Set([nodeId(1), nodeId(2)]);
     const short = partitionsShort(FIVE, missing);
     expect(short.length).toBeGreaterThan(0);
-    const ring = survivorsRing(FIVE, missing);
+    const ring = survivorsRing(FIVE, missing, AT_MS);
     expect(ring?.recovering).toEqual(short);
     for (const partition of short) {
       expect(ring?.assignment[partition]).toHaveLength(1);
@@ -99,9 +102,20 @@ describe('a ring of survivors', () => {
     expect(ring && flawOfSuccession(FIVE, ring)).toBeUndefined();
   });
 
+  test('bounds the versions drawn from then on, for ever', () => {
+    const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]), AT_MS);
+    if (ring === undefined) throw new Error('no ring');
+    expect(ring.versionsAboveMs).toBe(AT_MS);
+    const again = survivorsRing(ring, new Set([nodeId(3)]), AT_MS - 1);
+    expect(again?.versionsAboveMs ?? AT_MS).toBe(AT_MS);
+    expect(settledRing(ring).versionsAboveMs).toBe(AT_MS);
+    const less = new Ring({ ...settledRing(ring), versionsAboveMs: AT_MS - 1 });
+    expect(flawOfSuccession(ring, less)).toBe('a bound of versions that goes back');
+  });
+
   test('never makes up a partition of which nothing survives', () => {
     const missing = new Set([nodeId(1), nodeId(2), nodeId(3)]);
-    const ring = survivorsRing(FIVE, missing);
+    const ring = survivorsRing(FIVE, missing, AT_MS);
     for (const [number, replicas] of FIVE.assignment.entries()) {
       if (replicas.some((id) => !missing.has(id))) continue;
       expect(ring?.assignment[number]).toEqual(replicas);
@@ -111,7 +125,7 @@ describe('a ring of survivors', () => {
 
   test('begins a partition anew that an operator gave up, where nothing of it survives', () => {
     const missing = new Set([nodeId(1), nodeId(2), nodeId(3)]);
-    const ring = givenUpRing(FIVE, missing);
+    const ring = givenUpRing(FIVE, missing, AT_MS);
     const lost = FIVE.assignment.flatMap((replicas, number) =>
       replicas.every((id) => missing.has(id)) ? [number as Partition] : [],
     );
@@ -131,7 +145,7 @@ describe('a ring of survivors', () => {
   });
 
   test('keeps what it recovers over later folds, and forgets it at the end', () => {
-    const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]));
+    const ring = survivorsRing(FIVE, new Set([nodeId(1), nodeId(2)]), AT_MS);
     if (ring === undefined) throw new Error('no ring');
     const fold = changed(ring, { members: [...ring.members, newcomer(9)] });
     expect(fold.recovering).toEqual(ring.recovering);
@@ -222,7 +236,7 @@ function next(ring: Ring, step: Step, arrive: () => Member): Ring | undefined {
     case 'die': {
       const victim = ring.members[step.which % ring.members.length]?.id ?? ('' as NodeId);
       const missing = new Set([victim]);
-      if (step.is === 'die') return survivorsRing(ring, missing);
+      if (step.is === 'die') return survivorsRing(ring, missing, AT_MS);
       return changedRing(ring, { members: withoutMissing(ring.members, missing) });
     }
   }

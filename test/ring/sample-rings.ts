@@ -48,6 +48,8 @@ export const SAMPLE_RINGS: readonly (readonly [string, Ring])[] = [
       ...ringOf(membersFrom(1, 2)),
       lineage: '3c'.repeat(8) as Lineage,
       formers: ['2b'.repeat(8), '1a'.repeat(8)] as Lineage[],
+      givenUp: ['node9:7400', '[::1]:7401'] as Address[],
+      versionsAboveMs: 1_767_225_600_000,
     }),
   ],
   [

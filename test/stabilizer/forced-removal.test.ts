@@ -15,7 +15,7 @@ test.each([2, 9])('a name means the dead member of that name (new id %i)', (fres
   const ring = changedRing(ringOf(membersFrom(3, 3)), { members: [...old, returned] });
   const dead = new Set<NodeId>([nodeId(3), nodeId(4)]);
   const state = (id: NodeId) => (dead.has(id) ? 'dead' : 'alive');
-  const removal = new ForcedRemoval({ ring, state } as unknown as Membership);
+  const removal = new ForcedRemoval({ ring, state, versionsBelowMs: 0 } as unknown as Membership);
   const { gone, after } = removal.draw(['node3', 'node4']);
   expect([...gone]).toEqual([nodeId(3), nodeId(4)]);
   expect(after.members.map(({ name }) => name)).toEqual(['node5']);
