@@ -219,6 +219,7 @@ export class RingWatch {
     if (ring.epoch > (this.newest?.epoch ?? 0)) this.#newest = decided;
     for (const { id, leaving } of ring.members) if (leaving === 'asked') this.#sentAway.add(id);
     for (const partition of ring.recovering) this.#recovers(partition, ring, before);
+    if (forcedUpon !== undefined) this.#areBack(ring);
     if (forcedUpon === undefined && !this.#isDecided(ring, before, text))
       this.#findings.add(`${name} holds a ring of epoch ${ring.epoch} that was not decided`);
     const flaw = flawOfStep(before, ring, forcedUpon !== undefined) ?? flawAtRest(ring);
@@ -234,6 +235,11 @@ export class RingWatch {
     this.#recoveries.set(partition, [...this.recoveriesOf(partition), nowMs]);
     const all = this.#givenUp.get(partition) ?? [];
     this.#givenUp.set(partition, new Set([...all, ...gone]));
+  }
+
+  /** An operator may force a ring upon those whom the others had gone on without. */
+  #areBack({ members }: Ring): void {
+    for (const gone of this.#givenUp.values()) for (const { id } of members) gone.delete(id);
   }
 
   /** The ring upon which it was forced, if all that it lists accepted it under one ballot. */
