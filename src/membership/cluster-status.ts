@@ -3,6 +3,7 @@ import type { Member } from '../ring/member.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
+import { alarmsOf, FROZEN, tooFewMembers } from './alarms.ts';
 import type {
   ClusterStatus,
   ClusterView,
@@ -15,10 +16,6 @@ import type { Membership } from './membership.ts';
 import { transitionOf } from './transition-status.ts';
 
 type StatusReply = ReplyOf<'member.status'>;
-
-const FROZEN =
-  'replacement is frozen: too many members are dead at once, so none is replaced; start them again, or ' +
-  'remove those that are gone for good';
 
 /** What this node tells of its cluster to those who ask over HTTP. */
 export class ClusterStatusReader implements ClusterView {
@@ -57,7 +54,7 @@ export class ClusterStatusReader implements ClusterView {
         replicationFactor: terms.replicationFactor,
         members: [],
         transition: undefined,
-        alarms: this.#alarms(),
+        alarms: [],
       };
     }
     const said = await this.#askMembers(ring, timeoutMs);
@@ -70,7 +67,7 @@ export class ClusterStatusReader implements ClusterView {
         .toSorted((a, b) => (a.name < b.name ? -1 : 1))
         .map((member) => this.#memberStatus(ring, member, said.get(member.id))),
       transition: transitionOf(ring, said),
-      alarms: this.#alarms(),
+      alarms: this.#alarms(ring),
     };
   }
 
@@ -132,8 +129,10 @@ export class ClusterStatusReader implements ClusterView {
     return said;
   }
 
-  #alarms(): readonly string[] {
-    return this.#replacementFrozen() ? [FROZEN] : [];
+  #alarms(ring: Ring): readonly string[] {
+    const ids = ring.members.map(({ id }) => id);
+    const dead = new Set(ids.filter((id) => this.#membership.state(id) === 'dead'));
+    return alarmsOf({ ring, dead, frozen: this.#replacementFrozen() });
   }
 
   /** Never in the way of requests: it is here so that who looks at the checks sees the alarm. */
@@ -145,12 +144,9 @@ export class ClusterStatusReader implements ClusterView {
   #ringCheck(): ReadinessCheck {
     const { ring } = this.#membership;
     if (ring === undefined) return { name: 'ring', ok: false, detail: this.#membership.waitingFor };
-    const { epoch, members, replicationFactor } = ring;
-    const few =
-      members.length < replicationFactor
-        ? `; fewer members (${members.length}) than the replication factor (${replicationFactor}): each keeps all keys`
-        : '';
-    return { name: 'ring', ok: true, detail: `epoch ${epoch}, ${members.length} members${few}` };
+    const few = tooFewMembers(ring);
+    const detail = `epoch ${ring.epoch}, ${ring.members.length} members`;
+    return { name: 'ring', ok: true, detail: few === undefined ? detail : `${detail}; ${few}` };
   }
 
   #membersCheck(): ReadinessCheck {
