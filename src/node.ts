@@ -226,6 +226,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const replacement = new Replacement({
     ...changes,
     partialWrites,
+    counters,
     random: random('replacement'),
   });
   const transitionEnd = new TransitionEnd({ ...changes, random: random('transition-end') });

@@ -19,8 +19,10 @@ import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import type { ClusterEvents } from '../telemetry/cluster-events.ts';
+import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { LossReport } from './loss-report.ts';
+import { SurvivorsCount } from './survivors-count.ts';
 import { waitsMs } from './turn-taking.ts';
 
 const LOOK_EVERY_MS = 500;
@@ -32,6 +34,7 @@ export class Replacement {
   readonly #log: Log;
   readonly #events: ClusterEvents;
   readonly #losses: LossReport;
+  readonly #survivors: SurvivorsCount;
   readonly #loop: Loop;
   #frozen = false;
   /** When this node first saw the ring of the present epoch while it was silent to members. */
@@ -44,6 +47,7 @@ export class Replacement {
     readonly random: Random;
     readonly log: Log;
     readonly events: ClusterEvents;
+    readonly counters: Counters;
     readonly partialWrites: PartialWrites;
   }) {
     this.#self = options.self;
@@ -52,6 +56,7 @@ export class Replacement {
     this.#log = options.log;
     this.#events = options.events;
     this.#losses = new LossReport(options);
+    this.#survivors = new SurvivorsCount(options);
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -73,6 +78,7 @@ export class Replacement {
 
   async #turn(): Promise<void> {
     this.#losses.look();
+    this.#survivors.look();
     const { ring } = this.#membership;
     if (ring?.member(this.#self) === undefined) {
       this.#frozen = false; // whoever has left replaces nobody

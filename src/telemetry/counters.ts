@@ -14,6 +14,8 @@ export type CounterName =
   | 'records_conflicting_total'
   | 'read_repairs_total'
   | 'repairs_put_off_total'
+  /** Partitions that went on with fewer replicas than it takes to know of every acknowledged write. */
+  | 'partitions_on_survivors_total'
   | 'partitions_pulled_total'
   | 'surplus_partitions_removed_total'
   | 'surplus_records_offered_total'

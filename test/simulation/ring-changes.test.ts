@@ -94,6 +94,7 @@ describe('several members that die', () => {
     const story = await filled();
     for (const number of [4, 5]) story.cluster.crash(story.node(number));
     await story.settled(1, 2, 3);
+    await story.until(() => [1, 2, 3].every((number) => countsSurvivors(story, number)));
     for (const key of KEYS) {
       expect(await story.get(1, key)).toBe(`of ${key}`);
       expect(await living(story, key)).toEqual([1, 2, 3]);
@@ -386,4 +387,9 @@ function flipped(bytes: Uint8Array | undefined): Uint8Array {
 
 function expectRightRings(story: Story): void {
   expect(story.rings.flaws).toEqual([]);
+}
+
+/** Whether a node counted partitions that went on with what survived of their replicas. */
+function countsSurvivors(story: Story, number: number): boolean {
+  return story.node(number).counters.get('partitions_on_survivors_total') > 0;
 }
