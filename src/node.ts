@@ -202,7 +202,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const operator = new ClusterOperator({
     membership,
     recordBytes: remembered(clock, RECORD_SIZE_FOR_MS, () => meanRecordBytes(store, places)),
-    keysKept: () => cluster.keysKept(ESTIMATE_MS),
+    kept: () => cluster.kept(ESTIMATE_MS),
     transferRateBytes: config.transferRateBytes,
   });
 

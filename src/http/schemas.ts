@@ -198,7 +198,7 @@ export const PlanReply = Type.Object({
   partitions: Type.Integer({ description: 'Partitions whose replicas would change.' }),
   replicas: Type.Integer({ description: 'Copies of partitions that members would pull.' }),
   bytes: Type.Integer({ description: 'An estimate.' }),
-  seconds: Type.Integer({ description: 'An estimate.' }),
+  seconds: Type.Integer({ description: 'An estimate, for a cluster that serves no clients.' }),
   lost: Type.Optional(
     Type.Integer({
       description:

@@ -17,6 +17,14 @@ import { transitionOf } from './transition-status.ts';
 
 type StatusReply = ReplyOf<'member.status'>;
 
+/** Every copy counted. */
+export interface Kept {
+  /** Values. */
+  readonly keys: number;
+  /** Replicas of partitions. */
+  readonly replicas: number;
+}
+
 /** What this node tells of its cluster to those who ask over HTTP. */
 export class ClusterStatusReader implements ClusterView {
   readonly #membership: Membership;
@@ -78,12 +86,15 @@ export class ClusterStatusReader implements ClusterView {
     return { epoch: ring.epoch, running: transitionOf(ring, said), ended };
   }
 
-  /** Values kept by all members that answer, every copy counted. */
-  async keysKept(timeoutMs: number): Promise<number> {
+  /** What is kept by the members that answer; of the others nobody knows. */
+  async kept(timeoutMs: number): Promise<Kept> {
     const { ring } = this.#membership;
-    if (ring === undefined) return 0;
+    if (ring === undefined) return { keys: 0, replicas: 0 };
     const said = await this.#askMembers(ring, timeoutMs);
-    return [...said.values()].reduce((sum, { keys }) => sum + keys, 0);
+    return {
+      keys: [...said.values()].reduce((sum, { keys }) => sum + keys, 0),
+      replicas: ring.assignment.flat().filter((id) => said.has(id)).length,
+    };
   }
 
   ring(): RingStatus | undefined {

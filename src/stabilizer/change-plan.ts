@@ -9,6 +9,7 @@ export interface ChangePlan {
   /** Replicas that a member gets which did not keep that partition before. */
   readonly replicas: number;
   readonly bytes: number;
+  /** While no clients are served: copying gives way to them. */
   readonly seconds: number;
 }
 

@@ -4,6 +4,7 @@
  * exactly one wins, and the other is told.
  */
 import { ClientError } from '../errors.ts';
+import type { Kept } from '../membership/cluster-status.ts';
 import type { Membership } from '../membership/membership.ts';
 import { taskOf } from '../membership/transition-status.ts';
 import type { Leaving, Member } from '../ring/member.ts';
@@ -30,20 +31,20 @@ export class ClusterOperator {
   readonly #membership: Membership;
   /** Mean size of a record kept here, bytes, for estimates. */
   readonly #recordBytes: () => Promise<number>;
-  /** Values kept by all members together. */
-  readonly #keysKept: () => Promise<number>;
+  /** What is kept by the members that answer, together. */
+  readonly #kept: () => Promise<Kept>;
   readonly #transferRateBytes: number;
   readonly #forcedRemoval: ForcedRemoval;
 
   constructor(options: {
     readonly membership: Membership;
     readonly recordBytes: () => Promise<number>;
-    readonly keysKept: () => Promise<number>;
+    readonly kept: () => Promise<Kept>;
     readonly transferRateBytes: number;
   }) {
     this.#membership = options.membership;
     this.#recordBytes = options.recordBytes;
-    this.#keysKept = options.keysKept;
+    this.#kept = options.kept;
     this.#transferRateBytes = options.transferRateBytes;
     this.#forcedRemoval = new ForcedRemoval(options.membership);
   }
@@ -65,8 +66,8 @@ export class ClusterOperator {
 
   /** @throws ClientError */
   async planForcedRemoval(names: readonly string[]): Promise<RemovalPlan> {
-    const { ring, after, lost } = this.#forcedRemoval.draw(names);
-    return { ...(await this.#planned(ring, after)), lost };
+    const { after, lost } = this.#forcedRemoval.draw(names);
+    return { ...(await this.#planned(after)), lost };
   }
 
   /** What it would move, without doing it. @throws ClientError */
@@ -115,13 +116,15 @@ export class ClusterOperator {
 
   async #plan(wishOf: (ring: Ring) => RingWish): Promise<ChangePlan> {
     const ring = this.#ring();
-    return this.#planned(ring, changedRing(ring, wishOf(ring)));
+    return this.#planned(changedRing(ring, wishOf(ring)));
   }
 
-  async #planned(ring: Ring, after: Ring | undefined): Promise<ChangePlan> {
-    const [keysKept, recordBytes] = await Promise.all([this.#keysKept(), this.#recordBytes()]);
-    const replicas = ring.assignment.reduce((sum, set) => sum + set.length, 0);
-    const bytesPerReplica = (keysKept * recordBytes) / Math.max(1, replicas);
+  async #planned(after: Ring | undefined): Promise<ChangePlan> {
+    const [{ keys, replicas }, recordBytes] = await Promise.all([
+      this.#kept(),
+      this.#recordBytes(),
+    ]);
+    const bytesPerReplica = (keys * recordBytes) / Math.max(1, replicas);
     return planOf(after, bytesPerReplica, this.#transferRateBytes);
   }
 

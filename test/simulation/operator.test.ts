@@ -105,6 +105,22 @@ describe('an operator', () => {
   });
 });
 
+describe('the plan of a removal', () => {
+  test('expects of a dead member what the living ones keep', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    const told = toldBy(story, 1);
+    const text = 'v'.repeat(1_000);
+    for (let number = 0; number < 200; number++) await story.put(1, `key${number}`, text, 'all');
+    story.cluster.crash(story.node(4));
+    await story.until(() => told.some(({ type }) => type === 'member.dead'));
+    const plan = await story.run(story.at(1).operator.planMember('remove', 'node4'));
+    // Of four nodes with three copies each keeps three quarters of the keys.
+    expect(plan.replicas).toBe(12);
+    expect(plan.bytes).toBeGreaterThan(150 * 1_000 * 0.9);
+    expect(plan.bytes).toBeLessThan(150 * 1_000 * 1.2);
+  });
+});
+
 describe('the alarms in /cluster', () => {
   test('tell of fewer members than replicas, as the check of the ring does, until one more is there', async () => {
     const story = await Story.begin({ nodes: 2, graceMs: GRACE_MS });
