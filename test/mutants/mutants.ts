@@ -154,8 +154,12 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'wiped-node-keeps-its-name',
     file: 'src/node.js',
     original: `const identity = await openIdentity(store, random('identity'));`,
-    replacement: `const identity = { ...(await openIdentity(store, random('identity'))),
-        nodeId: Buffer.from(config.nodeName.padEnd(8)).toString('hex').slice(0, 16) };`,
+    replacement: `const drawn = random('identity');
+    const [found] = await store.scan({ start: Buffer.of(0), end: Buffer.of(255) }, 1);
+    const named = { bytes: (count) => count === 8 && found === undefined
+            ? Buffer.from(config.nodeName.padEnd(count)).subarray(0, count)
+            : drawn.bytes(count) };
+    const identity = await openIdentity(store, named);`,
     wrong: 'a node whose disk was replaced by an empty one answers as the member that it was',
   },
   {
