@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { FaultCluster } from '../faults/fault-cluster.ts';
+import { Load } from '../faults/load.ts';
 import { LiveCluster, problemOf, temporaryFolder } from './live-cluster.ts';
 
 const KEYS = Array.from({ length: 60 }, (_, index) => `key${index}`);
@@ -98,6 +100,21 @@ test('a thousand keys survive kill -9 of all five processes at once and a restar
   } finally {
     await folder.remove();
   }
+});
+
+test('all five killed and started again at once under load are ready within 30 s, and nothing is lost (failure mode 39)', async () => {
+  const cluster = await FaultCluster.start({ nodes: 5 });
+  onTestFinished(() => cluster.stop());
+  const load = new Load(cluster, { clients: 32 }); // who go on asking while nobody answers
+  await load.progress(500);
+  await Promise.all(cluster.nodes.map((node) => node.kill()));
+  const startedMs = performance.now();
+  for (const node of cluster.nodes) node.start();
+  await cluster.ready();
+  expect(performance.now() - startedMs).toBeLessThan(30_000);
+  await load.progress(500);
+  expect(cluster.nodes.every(({ isRunning }) => isRunning)).toBe(true);
+  expect(await load.verdict()).toMatchObject({ lost: [], flaws: [] });
 });
 
 /** Thirty-two at a time. */

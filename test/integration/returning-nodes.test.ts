@@ -1,6 +1,6 @@
 /** Nodes that come back after they were replaced, or without their disk: by themselves, and they serve. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { clusterReport, settled } from '../faults/cluster-report.ts';
+import { type ClusterReport, clusterReport, settled } from '../faults/cluster-report.ts';
 import { FaultCluster, type FaultNode } from '../faults/fault-cluster.ts';
 import { keptBadly, keyNames, misread, writeToAll } from '../faults/keys.ts';
 
@@ -63,6 +63,33 @@ describe('back within the grace period, a node', () => {
     expect(await misread([node], KEYS, 'before')).toEqual([]);
   }, 180_000);
 });
+
+test('two nodes that come back each at the address of the other are who they were (failure mode 38)', async () => {
+  const cluster = await start({ QUORATE_REPLACE_AFTER: '10m' });
+  await writeToAll(cluster.nodes, KEYS, 'before');
+  const [one, other] = [cluster.node(2), cluster.node(AWAY)];
+  const before = await settled(cluster.nodes);
+  await Promise.all([one.kill(), other.kill()]);
+  one.start(addressOf(other));
+  other.start(addressOf(one));
+  const after = await settled(cluster.nodes);
+  expect(after.epoch).toBe(before.epoch);
+  expect(namesById(after)).toEqual(namesById(before));
+  // No node holds, or is asked for, what the other one keeps.
+  expect(await keptBadly(cluster.nodes, KEYS, 3)).toEqual([]);
+  expect(await misread(cluster.nodes, KEYS, 'before')).toEqual([]);
+  await writeToAll(cluster.nodes, KEYS, 'after');
+  expect(await misread(cluster.nodes, KEYS, 'after')).toEqual([]);
+}, 180_000);
+
+/** The settings with which another node listens, and is found, where this one was. */
+function addressOf({ address }: FaultNode): Readonly<Record<string, string>> {
+  return { QUORATE_PORT: address.split(':')[1] ?? '', QUORATE_ADVERTISE: address };
+}
+
+function namesById({ members }: ClusterReport): ReadonlyMap<string, string> {
+  return new Map(members.map(({ id, name }) => [id, name]));
+}
 
 async function start(environment: Readonly<Record<string, string>>): Promise<FaultCluster> {
   const cluster = await FaultCluster.start({ nodes: 5, environment });

@@ -393,6 +393,7 @@ export const FAILURE_MODES: readonly FailureMode[] = [
         'simulation/ring-changes.test.ts',
         'for less than the grace period moves nothing (failure mode 31)',
       ],
+      ['integration/returning-nodes.test.ts', 'with its disk is the same member, and no data move'],
     ],
   },
   {
@@ -433,6 +434,10 @@ export const FAILURE_MODES: readonly FailureMode[] = [
         'simulation/ring-changes.test.ts',
         'comes back as another one, and what was deleted meanwhile stays deleted (failure modes 34, 35)',
       ],
+      [
+        'integration/returning-nodes.test.ts',
+        'a node that was replaced comes back with %s, is a member again, and serves',
+      ],
     ],
     faults: ['death', 'remove'],
     judges: ['placement'],
@@ -451,12 +456,71 @@ export const FAILURE_MODES: readonly FailureMode[] = [
     judges: ['acknowledged-kept'],
   },
   {
+    number: '36',
+    words: 'two nodes have one identity: a data directory was copied',
+    tests: [
+      [
+        'integration/refused-starts.test.ts',
+        'of two nodes on copies of one data directory, the later one is refused, and the cluster goes on',
+      ],
+    ],
+  },
+  {
+    number: '37',
+    words: 'a wrong seed makes one cluster of two',
+    tests: [
+      [
+        'integration/refused-starts.test.ts',
+        'the cluster has another name: it ends, with both names',
+      ],
+      [
+        'integration/refused-starts.test.ts',
+        'it belongs to another one of the same name: each goes on by itself',
+      ],
+    ],
+  },
+  {
+    number: '38',
+    words: 'a node is taken for the one that had its address before',
+    tests: [
+      [
+        'integration/returning-nodes.test.ts',
+        'two nodes that come back each at the address of the other are who they were (failure mode 38)',
+      ],
+    ],
+  },
+  {
+    number: '39',
+    words: 'all nodes start at once under load, and keep each other from it',
+    tests: [
+      [
+        'integration/killed-nodes.test.ts',
+        'all five killed and started again at once under load are ready within 30 s, and nothing is lost (failure mode 39)',
+      ],
+    ],
+    faults: ['crash_of_all'],
+  },
+  {
     number: '40',
     words: 'a member leaves though the others are fewer than the copies',
     tests: [
       [
         'simulation/ring-changes.test.ts',
         'a member may not leave when fewer would stay than there are copies (failure mode 40)',
+      ],
+      [
+        'integration/operator.test.ts',
+        'of two operators at once exactly one wins, and too few members cannot be left',
+      ],
+    ],
+  },
+  {
+    number: '41',
+    words: 'one node is started with another number of copies',
+    tests: [
+      [
+        'integration/replication-factor.test.ts',
+        'a single node that comes back with another one is refused, with both numbers, and the cluster goes on',
       ],
     ],
   },

@@ -57,7 +57,7 @@ ${rows(Object.entries(run.runsWith).map(([kind, runs]) => [code(kind), count(run
 A run is three to nine real nodes in one process on virtual time. It is the code that ships, from what the HTTP server calls
 down to the ports for network, disk, clock and chance; behind those are simulated ones. Everything about a run follows from one number, its seed: how many copies, which
 consistency level, how many clients and keys, how fast the disks and the network are, which of the ${FAULT_KINDS.length} kinds of
-faults strike, whom and when. Two to ten clients put, get and delete for five or fifteen simulated seconds while messages get lost,
+faults strike, whom and when. Two to ten clients put, get and delete for 5, 12 or 18 simulated seconds while messages get lost,
 nodes crash, disks fill up and clocks jump; then all faults end, and the cluster has to come back by itself. ${CHECKERS.length}
 judges look at what clients were told and at every batch that reached a disk. Each seed runs twice and has to do the
 same both times.
@@ -69,7 +69,7 @@ changes meet in one epoch, or the next one comes before the data of the last one
 once that an operator has the rest go on without them (\`force\`).
 
 The faults keep to what was promised: at most one node's disk is damaged or lost, only with three copies or more, and
-not while another copy is away; and of any replica set so many members stay that it can be recovered in full. In one of five of
+not while another copy is away; and of any replica set so many members stay that it can be recovered in full. In three of ten of
 the runs with changes more members die than that. Then the survivors go on alone, which loses what only the dead knew
 until they are back; the judges hold such runs to the rest: no two answers at once, and all there in the end.
 
@@ -78,7 +78,7 @@ To run it again, with the same seeds or with others:
     make simulate SEED=${run.firstSeed} RUNS=${run.seeds}
     make simulate SEED=17          # one seed, with its trace
     make mutants                   # the planted bugs
-    make faults                    # real processes, an hour
+    make faults                    # real processes, hours
     make fuzz
 
 ## What it does not cover
