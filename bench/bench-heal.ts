@@ -158,7 +158,8 @@ async function loseOne(cluster: FaultCluster, watch: EventWatch): Promise<void> 
   );
   const pulled = others.reduce((sum, node) => sum + bytesPulled(node, joint.epoch), 0);
   const share = pulled / (lostKeys * recordBytes());
-  figures.atMost('bytes of records sent, next to those that had to move', share, 1.1, 'x');
+  figures.atMost('bytes of records pulled, next to those that had to move', share, 1.1, 'x');
+  remark('the digests that are compared before, and frames, are not among the bytes');
   if (share < 0.99) remark('less than had to move: the light requests wrote some of it anew');
   figures.none('keys of a sample that are not on three members', await badlyKept(others));
   await cluster.discard(lost);
@@ -301,7 +302,7 @@ function figureMoves(
   );
 }
 
-/** Of records, by the node's own log; not a number when it does not say, which no figure passes. */
+/** Of records that came to a node and were stored, by its own log; not a number when it does not say, which no figure passes. */
 function bytesPulled(node: FaultNode, epoch: number | undefined): number {
   const lines = node.said.split('\n').filter((line) => line.includes('all partitions are pulled'));
   const told = lines.map((line) => JSON.parse(line) as { epoch: number; bytes: number });
