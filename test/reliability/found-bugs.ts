@@ -230,6 +230,38 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
     commit: '3ddd624',
     subject: 'replica: let the scrub find partitions that were never counted',
   },
+  {
+    wrong:
+      'A write that only a given-up member had, by a clock that was ahead, came back over a delete that was acknowledged' +
+      ' after the ring had been forced.',
+    seeds: [1006288],
+    commit: '451f327',
+    subject: 'ring: list those who were given up, and bound the versions, in the ring',
+  },
+  {
+    wrong:
+      'The two parts of a cluster never met after a split: all who had forced a ring, and knew where the others lived, had' +
+      ' been replaced meanwhile.',
+    seeds: [1019492],
+    commit: '451f327',
+    subject: 'ring: list those who were given up, and bound the versions, in the ring',
+  },
+  {
+    wrong:
+      'While any member was missing, a node that had restarted answered for no quorum for two seconds, and fewer than half' +
+      ' of the requests succeeded while nodes crashed. (The judge was too strict as well where several were down.)',
+    seeds: [1007721, 1012476],
+    commit: 'a18f2ca',
+    subject: 'membership: count for quorums as soon as the members were looked for',
+  },
+  {
+    wrong:
+      "The judges' own: members that survivors had gone on without, and upon whom an operator forced a ring, were not to" +
+      ' serve under it.',
+    seeds: [4001835],
+    commit: 'bea80ab',
+    subject: 'simulator: let an operator force a ring upon those who were given up',
+  },
 ];
 
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
