@@ -12,7 +12,7 @@ export interface FoundingTerms {
   /** As listed in `QUORATE_SEEDS`. */
   readonly founders: readonly Address[];
   readonly replicationFactor: number;
-  /** Whether somebody asked for this factor, so that a ring with another one is refused. */
+  /** Whether it was given; otherwise it is the default, and that of a ring counts. */
   readonly replicationFactorGiven: boolean;
   readonly partitionCount: number;
   /** How long a member may be dead before it is replaced, milliseconds. */

@@ -89,7 +89,7 @@ export class Founding {
       founders: [...foundersOf(terms)].sort(),
       clusterName: terms.clusterName,
       replicationFactor: terms.replicationFactor,
-      replicationFactorGiven: terms.replicationFactorGiven,
+      replicationFactorWished: rings.startedWith.wish !== undefined,
       partitionCount: terms.partitionCount,
       graceMs: terms.graceMs,
       lastSurvivor: terms.lastSurvivor,

@@ -46,6 +46,7 @@ export class Joining {
       return { state: 'elsewhere', members: ring.members.map(({ id }) => id) };
     }
     const { nodeName, zone, weight, clusterName } = this.#terms;
+    this.#rings.startedWith.noteAsked();
     const answer = await this.#transport.call(
       member,
       {
@@ -54,9 +55,7 @@ export class Joining {
         name: nodeName,
         address: this.#terms.address(),
         ...{ zone, weight, clusterName },
-        replicationFactor: this.#terms.replicationFactorGiven
-          ? this.#terms.replicationFactor
-          : undefined,
+        replicationFactor: this.#rings.startedWith.wish,
       },
       { timeoutMs: JOIN_TIMEOUT_MS, traffic: 'membership' },
     );

@@ -4,7 +4,7 @@
  */
 import type { ClusterId, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
-import type { Handlers, RingRegisterName } from '../rpc/messages.ts';
+import type { Handlers, ReplyOf, RingRegisterName } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
@@ -32,6 +32,7 @@ import { RingHolder } from './ring-holder.ts';
 import { isHeldByMost, lookForMoved, takeRingOf } from './ring-inquiry.ts';
 import { RingJournal } from './ring-journal.ts';
 import { type Decision, RingRegister } from './ring-register.ts';
+import type { StartedWith } from './started-with.ts';
 
 /** How often what the members told of their clocks is brought to the disk, milliseconds. */
 const KEEP_BOUNDS_EVERY_MS = 5_000;
@@ -164,7 +165,7 @@ export class Membership {
       }),
       'membership.introduce': async (_request, { from }) => {
         this.#founding.noteAsker(from);
-        return { ok: true, reply: this.#founding.introduction };
+        return { ok: true, reply: this.introduction };
       },
       'membership.join': async (request) => ({ ok: true, reply: await admission.apply(request) }),
       'ring.prepare': (request, { from }) => acceptorOf(request).prepare(request, from),
@@ -227,6 +228,16 @@ export class Membership {
   /** The ring in force; `undefined` until this node belongs to a cluster. */
   get ring(): Ring | undefined {
     return this.#rings.ring;
+  }
+
+  /** How this node answers those who ask who it is. */
+  get introduction(): ReplyOf<'membership.introduce'> {
+    return this.#founding.introduction;
+  }
+
+  /** What this start of the node asks of the ring. */
+  get startedWith(): StartedWith {
+    return this.#rings.startedWith;
   }
 
   /** The transitions whose end this node saw, latest first. */

@@ -3,7 +3,7 @@ import type { Lineage, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
-import { keepOwn, readOwn } from '../storage/own-state.ts';
+import { keepOwn, readOwn, readOwnBelow } from '../storage/own-state.ts';
 import { type Store, StoreFullError } from '../storage/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import {
@@ -15,6 +15,7 @@ import {
   goesOnWithout,
 } from './former-cluster.ts';
 import type { FoundingTerms } from './founding-terms.ts';
+import { type KeptStart, StartedWith } from './started-with.ts';
 
 interface RingHolderOptions {
   readonly self: NodeId;
@@ -37,6 +38,8 @@ interface RingHolderOptions {
  * cluster goes on without this node, it holds none from that moment on, so that nothing is served.
  */
 export class RingHolder {
+  /** What this start asks of the ring. */
+  readonly startedWith: StartedWith;
   readonly #options: RingHolderOptions;
   #ring: Ring | undefined;
   #encoded: Uint8Array | undefined;
@@ -46,17 +49,22 @@ export class RingHolder {
   #strange: Lineage | undefined;
   #adopting: Promise<void> = Promise.resolve();
 
-  private constructor(options: RingHolderOptions) {
+  private constructor(options: RingHolderOptions, before: KeptStart | undefined) {
+    const { store, terms } = options;
+    const given = terms.replicationFactorGiven ? terms.replicationFactor : undefined;
+    this.startedWith = new StartedWith({ store, given, before });
     this.#options = options;
   }
 
   /** @throws StartupError when the ring on disk is damaged, or is not that of this node's settings */
   static async open(options: RingHolderOptions): Promise<RingHolder> {
-    const holder = new RingHolder(options);
     const former = (await readOwn(options.store, 'aside')) as FormerCluster | undefined;
     if (former !== undefined) refuseOtherName(former.clusterName, options.terms);
+    const own = await readOwnBelow(options.store, 'ring');
+    const before = own.get('ring/started-with') as KeptStart | undefined;
+    const holder = new RingHolder(options, before);
     holder.#former = former;
-    const kept = (await readOwn(options.store, 'ring')) as { readonly base64: string } | undefined;
+    const kept = own.get('ring') as { readonly base64: string } | undefined;
     if (kept === undefined) return holder;
     const ring = decodeRing(Buffer.from(kept.base64, 'base64'));
     if (ring === undefined) {
@@ -140,7 +148,9 @@ export class RingHolder {
       return;
     }
     const bytes = encodeRing(ring);
-    await store.batch([keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') })]);
+    const changes = [keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') })];
+    if (this.startedWith.isSettledBy(ring, held)) await this.startedWith.settle(changes);
+    else await store.batch(changes);
     this.#use(ring);
     const fields = { epoch: ring.epoch, members: ring.members.length };
     if (held === undefined || held.lineage === ring.lineage)

@@ -21,8 +21,11 @@ import { openSealed } from '../version/record-codec.ts';
 /** Entries read at once. */
 const PAGE = 100;
 
-/** Versions never go back, whoever draws them. The other two are written anew. */
-const STAYS: readonly OwnName[] = ['clock-bound', 'records', 'aside'];
+/**
+ * Versions never go back, whoever draws them. What the node was started with is what its operator did to
+ * it, in whatever life. The other two are written anew.
+ */
+const STAYS: readonly OwnName[] = ['clock-bound', 'ring/started-with', 'records', 'aside'];
 
 /** Sets this node's records aside if it departed from its cluster. @throws StartupError */
 export async function setAsideIfDeparted(store: Store, log: Log): Promise<void> {

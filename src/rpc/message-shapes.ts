@@ -117,7 +117,7 @@ const SHAPES: Shapes = {
       founders: listOf(text),
       clusterName: text,
       replicationFactor: wholeNumber(1, 255),
-      replicationFactorGiven: flag,
+      replicationFactorWished: flag,
       partitionCount: wholeNumber(1, 65_536),
       graceMs: wholeNumber(1, 86_400_000),
       lastSurvivor: oneOf(['use', 'wait']),

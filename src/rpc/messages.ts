@@ -189,8 +189,8 @@ export interface Replies {
     readonly founders: readonly string[];
     readonly clusterName: string;
     readonly replicationFactor: number;
-    /** Whether somebody asked for that factor. */
-    readonly replicationFactorGiven: boolean;
+    /** Whether its start asks for that factor: it was given, and is another one than before. */
+    readonly replicationFactorWished: boolean;
     readonly partitionCount: number;
     readonly graceMs: number;
     readonly lastSurvivor: 'use' | 'wait';

@@ -1,8 +1,9 @@
 /**
- * Settings that are part of the ring, and what the members were started with: where all of them say the
- * same, and the ring says something else, the ring is changed. So a new value comes into force by
+ * Settings that are part of the ring, and what the members were started with: where all of them ask for
+ * the same, and the ring says something else, the ring is changed. So a new value comes into force by
  * restarting all members with it. A single member that comes with another replication factor is refused,
- * before anybody takes it for changed.
+ * before anybody takes it for changed. A factor that was given before the ring was changed is no such
+ * request (`started-with.ts`): what is changed while the members run stays, and ends none of them.
  */
 import type { NodeId } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
@@ -28,9 +29,12 @@ export class SettingsAgreement {
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #onRefused: (why: string) => void;
+  readonly #log: Log;
   readonly #loop: Loop;
   /** Since when the members have agreed on something other than the ring of this epoch. */
   #agreedSince: { readonly epoch: number; readonly ms: number } | undefined;
+  /** The factor of the ring of which it was said that this node was started with another one. */
+  #toldOf: number | undefined;
 
   constructor(options: {
     readonly self: NodeId;
@@ -47,6 +51,7 @@ export class SettingsAgreement {
     this.#transport = options.transport;
     this.#clock = options.clock;
     this.#onRefused = options.onRefused;
+    this.#log = options.log;
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -62,21 +67,53 @@ export class SettingsAgreement {
   }
 
   async #turn(): Promise<void> {
-    const { ring, terms } = this.#membership;
-    if (ring === undefined || differences(ring, terms).length === 0) return;
-    const others = ring.members.map(({ id }) => id).filter((id) => id !== this.#self);
-    const introductions = await this.#ask(others);
-    const refusal = refusalBy(ring, terms, introductions);
+    const { ring, introduction: own, startedWith } = this.#membership;
+    if (ring === undefined) return;
+    this.#tellOfOther(ring);
+    if (differences(ring, own).length === 0 && !startedWith.isSettledBy(ring, ring)) return;
+    const others = await this.#peersOf(ring);
+    if (others === undefined) return;
+    startedWith.noteAsked();
+    if (startedWith.isSettledBy(ring, ring)) await startedWith.settle();
+    const refusal = refusalBy(ring, own, others);
     if (refusal !== undefined) {
       this.#onRefused(refusal);
       return;
     }
-    if (introductions.length < others.length) return;
-    const wish = commonWish(ring, terms, introductions);
+    if (others.length + 1 < ring.members.length) return;
+    const wish = commonWish(ring, own, others);
     if (Object.keys(wish).length === 0 || !this.#isDue(ring)) return;
     await this.#membership.decide((now) =>
       now.epoch === ring.epoch ? changedRing(now, wish) : undefined,
     );
+  }
+
+  /** What was given at the start is not what is in force, and does not ask to be. */
+  #tellOfOther(ring: Ring): void {
+    const { replicationFactor, wish } = this.#membership.startedWith;
+    const isOther = replicationFactor !== undefined && replicationFactor !== ring.replicationFactor;
+    if (!isOther || wish !== undefined || this.#toldOf === ring.replicationFactor) return;
+    this.#toldOf = ring.replicationFactor;
+    this.#log.warn(
+      'the replication factor of the ring was changed and is in force; QUORATE_REPLICATION_FACTOR of this ' +
+        'node is another one, and asks for nothing until it is given a new value',
+      { replicationFactor: ring.replicationFactor, startedWith: replicationFactor },
+    );
+  }
+
+  /**
+   * The other members that hold this ring, too. `undefined` unless it is known to be the present one, by
+   * a majority that holds it and nobody who knows a newer one: a node that was away holds an old one at
+   * first, by which it would be judged wrongly.
+   */
+  async #peersOf(ring: Ring): Promise<readonly Introduction[] | undefined> {
+    const others = ring.members.map(({ id }) => id).filter((id) => id !== this.#self);
+    const introductions = await this.#ask(others);
+    const ahead = introductions.find(({ epoch }) => epoch > ring.epoch);
+    if (ahead !== undefined) await this.#membership.catchUp(ahead.node);
+    if (ahead !== undefined || this.#membership.ring !== ring) return undefined;
+    const peers = introductions.filter(({ epoch }) => epoch === ring.epoch);
+    return 2 * (peers.length + 1) > ring.members.length ? peers : undefined;
   }
 
   async #ask(members: readonly NodeId[]): Promise<readonly Introduction[]> {
@@ -99,7 +136,7 @@ export class SettingsAgreement {
 /** What a node was started with, as far as it belongs into the ring. */
 type Started = Pick<
   Introduction,
-  'replicationFactor' | 'replicationFactorGiven' | 'graceMs' | 'lastSurvivor'
+  'replicationFactor' | 'replicationFactorWished' | 'graceMs' | 'lastSurvivor'
 >;
 
 type Setting = 'replicationFactor' | 'graceMs' | 'lastSurvivor';
@@ -109,12 +146,12 @@ const SETTINGS: readonly Setting[] = ['replicationFactor', 'graceMs', 'lastSurvi
 /** In which settings the ring differs from what a node asks for. */
 function differences(ring: Ring, started: Started): readonly Setting[] {
   return SETTINGS.filter((name) => {
-    if (name === 'replicationFactor' && !started.replicationFactorGiven) return false;
+    if (name === 'replicationFactor' && !started.replicationFactorWished) return false;
     return ring[name] !== started[name];
   });
 }
 
-/** Why this node is not to run: somebody else goes by the replication factor of the ring. */
+/** Why this node is not to run: somebody else asks for no other replication factor than the ring's. */
 function refusalBy(ring: Ring, own: Started, others: readonly Introduction[]): string | undefined {
   if (!differences(ring, own).includes('replicationFactor')) return undefined;
   const content = others.find((one) => !differences(ring, one).includes('replicationFactor'));

@@ -20,6 +20,8 @@ export type Generation = 1 | 2;
 export type OwnName =
   | 'identity'
   | 'ring'
+  /** Which replication factor it was started with, once that was settled by a ring. */
+  | 'ring/started-with'
   | 'votes'
   /** On a ring that an operator forces. */
   | 'forced-votes'

@@ -11,6 +11,8 @@ import type { Change, Store } from './store.ts';
 
 const CHECKSUM_BYTES = 8;
 const MAX_PARTITIONS = 65_536;
+/** Names below another one. */
+const MAX_BELOW = 8;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The change that keeps `value` under `name`. */
@@ -26,7 +28,27 @@ export function dropOwn(name: OwnName): Change {
 /** What is kept under `name`; `undefined` when nothing is. @throws StartupError when it is damaged. */
 export async function readOwn(store: Store, name: OwnName): Promise<unknown> {
   const bytes = await store.get(ownKey(name));
-  if (bytes === undefined) return undefined;
+  return bytes && soundJson(name, bytes);
+}
+
+/**
+ * What is kept under `name` and under names below it (`<name>/...`), by name: what is written together
+ * is read together. @throws StartupError when something of it is damaged
+ */
+export async function readOwnBelow(
+  store: Store,
+  name: 'ring',
+): Promise<ReadonlyMap<OwnName, unknown>> {
+  const entries = await store.scan(ownRange(name), MAX_BELOW);
+  return new Map(
+    entries.map(({ key, value }) => {
+      const found = Buffer.from(key.subarray(1)).toString('latin1') as OwnName;
+      return [found, soundJson(found, value)];
+    }),
+  );
+}
+
+function soundJson(name: OwnName, bytes: Uint8Array): unknown {
   const value = openJson(bytes);
   if (value !== undefined) return value;
   throw new StartupError(

@@ -52,6 +52,12 @@ describe('a node that departed', () => {
     expect(versions.latestMs).toBe(5_000);
   });
 
+  test('still knows what it was started with before: it did not come to ask for that', async () => {
+    const store = await departedStore();
+    await setAsideIfDeparted(store, silentLog);
+    expect(await readOwn(store, 'ring/started-with')).toEqual({ replicationFactor: 3 });
+  });
+
   test('does all of this once: the next start leaves everything as it is', async () => {
     const store = await departedStore();
     await setAsideIfDeparted(store, silentLog);
@@ -134,6 +140,7 @@ async function departedStore<Disk extends MemoryStore>(
     keepOwn('ring', { base64: '' }),
     keepOwn('votes', {}),
     keepOwn('clock-bound', { boundMs: 5_000 }),
+    keepOwn('ring/started-with', { replicationFactor: 3 }),
     keepOwn('count/3', { values: 2, tombstones: 0 }),
     keepOwn('lossy/3', {}),
     keepOwn('departed', FORMER),

@@ -117,7 +117,7 @@ export const MESSAGE_SAMPLES: Samples = {
         founders: ['node1:7400', 'node2:7400'],
         clusterName: 'quorate',
         replicationFactor: 3,
-        replicationFactorGiven: true,
+        replicationFactorWished: true,
         partitionCount: 256,
         graceMs: 60_000,
         lastSurvivor: 'use',
