@@ -184,7 +184,7 @@ describe('when most members are gone for good', () => {
 
 describe('when a majority is left, but nothing of some partition', () => {
   test('the plan says so, before and after those that are gone were replaced', async () => {
-    const story = await filled({ replicationFactor: 1, factorMayChange: true });
+    const story = await filled({ replicationFactor: 1 });
     await lose(story, 5);
     const plan = await story.run(story.at(1).operator.planForcedRemoval(['node5']));
     expect(plan.lost).toBeGreaterThan(0);
@@ -194,7 +194,7 @@ describe('when a majority is left, but nothing of some partition', () => {
   });
 
   test('a member that was asked to leave, and died before it had handed over, is given up, too', async () => {
-    const story = await filled({ replicationFactor: 1, factorMayChange: true, graceMs: 1_000 });
+    const story = await filled({ replicationFactor: 1, graceMs: 1_000 });
     await story.run(story.at(1).operator.changeMember('leave', 'node5'));
     story.cluster.crash(story.node(5));
     await story.pass(10_000);
@@ -205,7 +205,7 @@ describe('when a majority is left, but nothing of some partition', () => {
   });
 
   test('it waits for those that are gone, until an operator gives them up', async () => {
-    const story = await filled({ replicationFactor: 1, factorMayChange: true });
+    const story = await filled({ replicationFactor: 1 });
     const lost = await keysOf(story, (keepers) => keepers.includes(5));
     expect(lost.length).toBeGreaterThan(0);
     await lose(story, 5);
@@ -223,7 +223,7 @@ describe('when a majority is left, but nothing of some partition', () => {
   });
 
   test('nobody is given up before three grace periods of silence, so that those that are cut off have stopped serving', async () => {
-    const story = await filled({ replicationFactor: 1, factorMayChange: true });
+    const story = await filled({ replicationFactor: 1 });
     await lose(story, 5);
     const asked = story.run(story.at(1).operator.forceRemoval(['node5']));
     await expect(asked).rejects.toThrow(/3 grace periods \(6 s\)/);

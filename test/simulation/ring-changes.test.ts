@@ -258,7 +258,7 @@ describe('changes that meet', () => {
   });
 
   test('two operators that ask at once: exactly one wins (failure mode 26)', async () => {
-    const story = await filled({ factorMayChange: true });
+    const story = await filled();
     const asked = [
       story.at(1).operator.changeReplicationFactor(2),
       story.at(2).operator.changeReplicationFactor(5),
@@ -279,7 +279,7 @@ describe('changes that meet', () => {
   });
 
   test('the replication factor goes up and down again, and copies follow', async () => {
-    const story = await filled({ factorMayChange: true });
+    const story = await filled();
     for (const factor of [5, 1, 3]) {
       await story.run(story.at(1).operator.changeReplicationFactor(factor));
       await story.settled(1, 2, 3, 4, 5);
@@ -295,7 +295,7 @@ describe('changes that meet', () => {
 });
 
 test('a read that finds damage is answered, at whatever moment of its healing the ring changes', async () => {
-  const story = await filled({ factorMayChange: true });
+  const story = await filled();
   const [key = ''] = KEYS;
   const { keepers: first } = await story.replicasOf(key);
   const old = await story.onDisk(first[0] ?? 0, key);

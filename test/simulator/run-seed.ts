@@ -75,13 +75,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     },
   });
   const { contract, graceMs, newcomers } = settings;
-  const factorMayChange = contract !== 'still';
   const cluster = new SimulatedCluster({
     seed,
     scheduler,
     network,
     trace,
-    settings: { ...settings, factorMayChange },
+    settings,
   });
   const rings = new RingWatch(scheduler);
   rings.watch(cluster);
@@ -171,7 +170,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   forced.heal();
   faults.heal();
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
-  const withinMs = RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (factorMayChange ? graceMs : 0);
+  const withinMs =
+    RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (contract === 'still' ? 0 : graceMs);
   const operators = {
     get underWay() {
       return changes.underWay || forced.underWay;

@@ -1,6 +1,7 @@
 import { CONSISTENCY_LEVELS, type ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
 import type { Contract } from './absences.ts';
 import { SeededRandom } from './seeded-random.ts';
+import type { FactorGivenTo } from './simulated-cluster.ts';
 import type { DiskPace } from './simulated-disk.ts';
 
 /** Everything about a run that is drawn once, before it begins. */
@@ -29,13 +30,19 @@ export interface RunSettings {
   readonly graceMs: number;
   /** How many further nodes may join. */
   readonly newcomers: number;
+  /** Who is started with the replication factor given. */
+  readonly factorGivenTo: FactorGivenTo;
 }
 
 /** What `seed` stands for. In about half of the runs the ring changes. */
 export function drawSettings(seed: number): RunSettings {
   const draw = new SeededRandom(seed, 'changes');
   const settings = drawStill(seed);
-  return draw.chance(0.5) ? settings : withChanges(settings, draw);
+  if (draw.chance(0.5)) return settings;
+  // Drawn from a stream of its own: it came later than the others.
+  const given = new SeededRandom(seed, 'given factor');
+  const factorGivenTo = given.pick(['founders', 'some_founders', 'nobody'] as const);
+  return { ...withChanges(settings, draw), factorGivenTo };
 }
 
 function drawStill(seed: number): RunSettings {
@@ -58,6 +65,7 @@ function drawStill(seed: number): RunSettings {
     rots: replicationFactor >= 3,
     graceMs: 60_000, // longer than a run
     newcomers: 0,
+    factorGivenTo: 'all',
   };
 }
 

@@ -26,14 +26,20 @@ export interface SimulatedNode {
   counters: Counters;
 }
 
+/**
+ * Where the factor may change while nodes run, `founders` are given it as long as they have the disk with
+ * which they founded: who comes with an empty one must not ask for a factor that the ring had once.
+ */
+export type FactorGivenTo = 'all' | 'founders' | 'some_founders' | 'nobody';
+
 export interface ClusterSettings {
   readonly nodes: number;
   readonly replicationFactor: number;
   readonly partitionCount: number;
   /** By default a minute: longer than a run. */
   readonly graceMs?: number;
-  /** Whether the factor may be changed while nodes run: then they are started without one of their own. */
-  readonly factorMayChange?: boolean;
+  /** Who is started with the factor given; by default everybody. */
+  readonly factorGivenTo?: FactorGivenTo;
   readonly diskPace: DiskPace;
 }
 
@@ -185,6 +191,21 @@ export class SimulatedCluster {
     this.#trace.line(this.#scheduler.nowMs, `${node.name} crashes`);
   }
 
+  #isGivenFactor(node: SimulatedNode): boolean {
+    const index = this.#nodes.indexOf(node);
+    const hasFounded = index < this.#settings.nodes && !node.disk.wasReplaced;
+    switch (this.#settings.factorGivenTo ?? 'all') {
+      case 'all':
+        return true;
+      case 'founders':
+        return hasFounded;
+      case 'some_founders':
+        return hasFounded && index % 2 === 0;
+      case 'nobody':
+        return false;
+    }
+  }
+
   #configOf(node: SimulatedNode): Config {
     return {
       nodeName: node.name,
@@ -196,7 +217,7 @@ export class SimulatedCluster {
       dataDir: '',
       store: 'memory',
       replicationFactor: this.#settings.replicationFactor,
-      replicationFactorGiven: this.#settings.factorMayChange !== true,
+      replicationFactorGiven: this.#isGivenFactor(node),
       consistency: 'quorum',
       partitionCount: this.#settings.partitionCount,
       zone: 'default',

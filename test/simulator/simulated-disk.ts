@@ -38,6 +38,8 @@ export class SimulatedDisk {
   tearNext = false;
   /** Whether the last crash tore a batch. */
   torn = false;
+  /** Whether another, empty disk came in its place. */
+  wasReplaced = false;
 
   /** Whether a record is being written at this moment. */
   get writesRecord(): boolean {
@@ -86,6 +88,7 @@ export class SimulatedDisk {
 
   /** A new, empty disk in its place. */
   wipe(): void {
+    this.wasReplaced = true;
     this.#durable = new MemoryStore();
     this.#pending.length = 0;
   }

@@ -8,7 +8,7 @@ import { openSealed, type SealedRecord } from '../../src/version/record-codec.ts
 import { RingWatch } from './ring-watch.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
-import { SimulatedCluster, type SimulatedNode } from './simulated-cluster.ts';
+import { type FactorGivenTo, SimulatedCluster, type SimulatedNode } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import { Trace } from './trace.ts';
 
@@ -16,8 +16,7 @@ interface StoryOptions {
   readonly nodes?: number;
   readonly replicationFactor?: number;
   readonly graceMs?: number;
-  /** Whether nodes are started without a factor of their own. */
-  readonly factorMayChange?: boolean;
+  readonly factorGivenTo?: FactorGivenTo;
 }
 
 /** A cluster for a written scenario: quick, without losses, moved on only as far as the test needs. */
@@ -33,7 +32,7 @@ export class Story {
     nodes = 5,
     replicationFactor = 3,
     graceMs = 60_000,
-    factorMayChange = false,
+    factorGivenTo = 'all',
   }: StoryOptions) {
     const { scheduler, trace } = this;
     this.network = new SimulatedNetwork({
@@ -53,7 +52,7 @@ export class Story {
         partitionCount: 16,
         graceMs,
         diskPace: { maxReadMs: 0.5, maxSyncMs: 2 },
-        factorMayChange,
+        factorGivenTo,
       },
     });
     this.rings = new RingWatch(scheduler);
