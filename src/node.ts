@@ -133,6 +133,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     clockBound: () => ({ life: identity.nonce, ...versions.bound }),
     maxSkewMs,
     onRing: ({ versionsAboveMs }) => versions.observeMs(versionsAboveMs),
+    keepWithBound: (changes) => versions.moveBoundWith(changes),
     onRefused,
   });
 

@@ -8,6 +8,7 @@ import { Gather } from '../rpc/gather.ts';
 import type { ReplyOf, RequestOf, Served } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { RememberedBounds } from './remembered-bounds.ts';
 import type { RingAcceptor } from './ring-acceptor.ts';
 
 const CALL_TIMEOUT_MS = 2_000;
@@ -25,6 +26,7 @@ export interface Deaths {
 export class Consent {
   readonly #rings: { readonly ring: Ring | undefined };
   readonly #acceptor: RingAcceptor;
+  readonly #bounds: RememberedBounds;
   readonly #deaths: Deaths;
   readonly #transport: Transport;
   readonly #clock: Clock;
@@ -34,12 +36,14 @@ export class Consent {
   constructor(options: {
     readonly rings: { readonly ring: Ring | undefined };
     readonly acceptor: RingAcceptor;
+    readonly bounds: RememberedBounds;
     readonly deaths: Deaths;
     readonly transport: Transport;
     readonly clock: Clock;
   }) {
     this.#rings = options.rings;
     this.#acceptor = options.acceptor;
+    this.#bounds = options.bounds;
     this.#deaths = options.deaths;
     this.#transport = options.transport;
     this.#clock = options.clock;
@@ -58,7 +62,8 @@ export class Consent {
     const call = (node: NodeId) => this.#transport.call(node, request, options);
     let agreed = 0;
     for await (const answer of new Gather(members, call, this.#clock, CALL_TIMEOUT_MS)) {
-      if (answer.ok && answer.reply.agrees) agreed += 1;
+      if (!answer.ok || !this.#bounds.follows(answer.from, answer.reply)) continue;
+      if (answer.reply.agrees) agreed += 1;
       if (agreed * 2 > members.length) return true;
     }
     return false;
@@ -79,7 +84,7 @@ export class Consent {
   async answer(
     request: RequestOf<'ring.consent'>,
     from: NodeId,
-  ): Promise<Served<ReplyOf<'ring.consent'>>> {
+  ): Promise<Served<Pick<ReplyOf<'ring.consent'>, 'agrees'>>> {
     if (request.to === 'survivors') {
       const mayAgree = (): boolean => this.#holds(request, (id) => this.#silentForLong(id));
       return this.#acceptor.agreeToSurvivors(request, mayAgree, from);

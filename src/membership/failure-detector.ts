@@ -4,7 +4,7 @@
  */
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
-import type { Handlers, NewsLine, RequestOf, Served } from '../rpc/messages.ts';
+import type { ClockBound, Handlers, NewsLine, RequestOf, Served } from '../rpc/messages.ts';
 import type { Answer, Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
@@ -18,7 +18,7 @@ import { Contacts, type Moment, momentOf } from './contacts.ts';
 import type { Identity } from './identity.ts';
 import { linesOf, newsIn } from './news-lines.ts';
 import type { PeerClocks } from './peer-clocks.ts';
-import type { ClockBound, RememberedBounds } from './remembered-bounds.ts';
+import type { RememberedBounds } from './remembered-bounds.ts';
 import type { RingHolder } from './ring-holder.ts';
 
 const EXCHANGE_TIMEOUT_MS = 1_000;
@@ -239,7 +239,12 @@ export class FailureDetector {
     const sent = momentOf(clock);
     const answer = await transport.call(
       to,
-      { type: 'swim.ping', epoch: this.#epoch, ...this.#bound, gossip: this.#gossipFor(to) },
+      {
+        type: 'swim.ping',
+        epoch: this.#epoch,
+        ...this.#options.bound(),
+        gossip: this.#gossipFor(to),
+      },
       { timeoutMs, traffic: 'membership' },
     );
     this.#noteTried(to);
@@ -283,11 +288,11 @@ export class FailureDetector {
   }
 
   async #answerPing(
-    { epoch, life, startBoundMs, boundMs, gossip }: RequestOf<'swim.ping'>,
+    request: RequestOf<'swim.ping'>,
     from: NodeId,
   ): ReturnType<SwimHandlers['swim.ping']> {
-    if (!this.#options.bounds.follows(from, { life, startMs: startBoundMs, boundMs }))
-      return ROLLED_BACK;
+    if (!this.#options.bounds.follows(from, request)) return ROLLED_BACK;
+    const { epoch, gossip } = request;
     if (this.#keepsSilentTo(from)) return SILENCE;
     const { clock, hybridMs } = this.#options;
     this.#hear(gossip);
@@ -366,11 +371,6 @@ export class FailureDetector {
   #others(): readonly NodeId[] {
     const members = this.#options.rings.ring?.members ?? [];
     return members.map((member) => member.id).filter((id) => id !== this.#self);
-  }
-
-  get #bound() {
-    const { life, startMs, boundMs } = this.#options.bound();
-    return { life, startBoundMs: startMs, boundMs };
   }
 
   get #epoch() {

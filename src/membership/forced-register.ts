@@ -14,6 +14,7 @@ import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Transport } from '../rpc/transport.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { type Random, randomHex } from '../runtime/random.ts';
+import type { RememberedBounds } from './remembered-bounds.ts';
 import type { RingHolder } from './ring-holder.ts';
 import { proposeRing } from './ring-proposal.ts';
 import { type Decision, publishRing } from './ring-register.ts';
@@ -44,7 +45,7 @@ export class ForcedRegister {
   }
 
   async #force(before: Ring, gone: ReadonlySet<NodeId>): Promise<Decision> {
-    const { random, clock, rings } = this.#options;
+    const { random, clock, rings, bounds } = this.#options;
     const draw = (over: readonly Ring[]): Ring | undefined => {
       const versionsAboveMs = this.#options.versionsBelowMs();
       return forcedRing({ before, gone, lineage: this.#lineage(), over, versionsAboveMs });
@@ -71,6 +72,7 @@ export class ForcedRegister {
         quorum: allOf(acceptors),
         above,
         change,
+        follows: (voter, told) => bounds.follows(voter, told),
       });
       if (proposed.state === 'chosen') {
         await publishRing(before, proposed.ring, this.#options);
@@ -104,6 +106,7 @@ function endedBy(last: Ring): (ring: Ring) => boolean {
 interface ForcedRegisterOptions {
   readonly self: NodeId;
   readonly rings: RingHolder;
+  readonly bounds: RememberedBounds;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;

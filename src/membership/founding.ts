@@ -206,6 +206,8 @@ export class Founding {
       quorum: allOf(nodes),
       above: this.#seenBallot,
       change: (accepted) => accepted ?? encodeRing(this.#firstRing(founders)),
+      // Whose vote is not remembered by its own disk is remembered by all others', and all have to vote.
+      follows: () => true,
       transport,
       clock,
     });

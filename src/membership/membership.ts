@@ -4,13 +4,13 @@
  */
 import type { ClusterId, NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
-import type { Handlers, ReplyOf, RingRegisterName } from '../rpc/messages.ts';
+import type { ClockBound, Handlers, ReplyOf, RingRegisterName, Served } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
-import type { Store } from '../storage/store.ts';
+import type { Change, Store } from '../storage/store.ts';
 import type { MemberState } from '../swim/news.ts';
 import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -26,7 +26,7 @@ import { GivenUp } from './given-up.ts';
 import type { Identity } from './identity.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { QuorumLease } from './quorum-lease.ts';
-import { type ClockBound, RememberedBounds } from './remembered-bounds.ts';
+import { RememberedBounds, withBound } from './remembered-bounds.ts';
 import { RingAcceptor } from './ring-acceptor.ts';
 import { RingHolder } from './ring-holder.ts';
 import { isHeldByMost, lookForMoved, takeRingOf } from './ring-inquiry.ts';
@@ -70,6 +70,8 @@ export interface MembershipOptions {
   readonly maxSkewMs: number;
   /** Called with each ring that comes into force, the one found on disk included. */
   readonly onRing: (ring: Ring) => void;
+  /** Stores changes in one batch with a higher bound. */
+  readonly keepWithBound: (changes: readonly Change[]) => Promise<void>;
   /** This node was started in a way in which no cluster takes it in. */
   readonly onRefused: (why: string) => void;
 }
@@ -111,7 +113,7 @@ export class Membership {
     this.#hybridMs = options.hybridMs;
     this.#maxSkewMs = options.maxSkewMs;
     const self = identity.nodeId;
-    const shared = { self, identity, terms, rings, transport, clock, random, log };
+    const shared = { self, identity, terms, rings, bounds, transport, clock, random, log };
     this.#founding = new Founding({ ...shared, onRefused: options.onRefused });
     this.detector = new FailureDetector({
       ...shared,
@@ -120,7 +122,6 @@ export class Membership {
       graceMs: terms.graceMs,
       hybridMs: options.hybridMs,
       bound: options.clockBound,
-      bounds,
       onRolledBack: () => rings.loseDisk(),
       silentTo: () => acceptor.silentTo,
       catchUp: (from) => this.catchUp(from),
@@ -156,6 +157,8 @@ export class Membership {
     });
     const acceptorOf = ({ register }: { readonly register: RingRegisterName }): RingAcceptor =>
       register === 'forced' ? forcedAcceptor : acceptor;
+    const told = async <Reply>(vote: Promise<Served<Reply>>): Promise<Served<Reply & ClockBound>> =>
+      withBound(await vote, options.clockBound());
     this.handlers = {
       ...this.detector.handlers,
       'membership.ring': async () => ({
@@ -168,9 +171,9 @@ export class Membership {
         return { ok: true, reply: this.introduction };
       },
       'membership.join': async (request) => ({ ok: true, reply: await admission.apply(request) }),
-      'ring.prepare': (request, { from }) => acceptorOf(request).prepare(request, from),
-      'ring.accept': (request, { from }) => acceptorOf(request).accept(request, from),
-      'ring.consent': (request, { from }) => this.#consent.answer(request, from),
+      'ring.prepare': (request, { from }) => told(acceptorOf(request).prepare(request, from)),
+      'ring.accept': (request, { from }) => told(acceptorOf(request).accept(request, from)),
+      'ring.consent': (request, { from }) => told(this.#consent.answer(request, from)),
       'ring.decided': async ({ ring }) => {
         await rings.adopt(ring);
         return { ok: true, reply: {} };
@@ -206,11 +209,17 @@ export class Membership {
     });
     const catchUp = (from: NodeId): Promise<void> =>
       takeRingOf(from, { self: identity.nodeId, rings, transport });
-    const voting = { identity, terms, rings, store, catchUp };
+    let detector: FailureDetector | undefined;
+    const triedAll = (): boolean => detector?.triedAll === true;
+    const keep = options.keepWithBound;
+    const voting = { identity, terms, rings, store, keep, triedAll, catchUp };
     const acceptor = await RingAcceptor.open({ ...voting, register: 'next' });
     forcedAcceptor = await RingAcceptor.open({ ...voting, register: 'forced' });
     const bounds = await RememberedBounds.open(store);
-    return new Membership(options, { rings, acceptor, forcedAcceptor, bounds, journal, onRing });
+    const opened = { rings, acceptor, forcedAcceptor, bounds, journal, onRing };
+    const membership = new Membership(options, opened);
+    detector = membership.detector;
+    return membership;
   }
 
   /** Ends all background work; resolves when none is under way. */

@@ -1,22 +1,20 @@
 import type { NodeId } from '../ids.ts';
+import type { ClockBound, Served } from '../rpc/messages.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
 import type { Store } from '../storage/store.ts';
 
-/**
- * What a node tells of the bound of its clock, which it has on disk before it draws a version below it:
- * where it stood when this life of it began, and where it stands. Milliseconds.
- */
-export interface ClockBound {
-  /** Its nonce in this life. */
-  readonly life: string;
-  readonly startMs: number;
-  readonly boundMs: number;
+/** An answer that tells the bound of whoever gives it. */
+export function withBound<Reply>(
+  served: Served<Reply>,
+  bound: ClockBound,
+): Served<Reply & ClockBound> {
+  return served.ok ? { ok: true, reply: { ...served.reply, ...bound } } : served;
 }
 
 /**
  * The bounds that the members told last. A bound never goes back, so a life that begins below what an
  * earlier one told runs on a disk that was put back to an older state: what it acknowledged since is gone
- * from it, and so are its votes.
+ * from it, and so are its votes. Each vote moves the bound, in a cluster that nobody writes to as well.
  */
 export class RememberedBounds {
   readonly #store: Store;
@@ -34,13 +32,13 @@ export class RememberedBounds {
   }
 
   /** Whether what `member` tells follows upon what it told before; then it is remembered. */
-  follows(member: NodeId, told: ClockBound): boolean {
+  follows(member: NodeId, { life, startBoundMs, boundMs }: ClockBound): boolean {
     const before = this.#bounds.get(member);
-    const isSameLife = before?.life === told.life;
-    if (before !== undefined && !isSameLife && told.startMs < before.boundMs) return false;
+    const isSameLife = before?.life === life;
+    if (before !== undefined && !isSameLife && startBoundMs < before.boundMs) return false;
     // Messages of one life may overtake each other.
-    if (!isSameLife || told.boundMs > before.boundMs) {
-      this.#bounds.set(member, told);
+    if (!isSameLife || boundMs > before.boundMs) {
+      this.#bounds.set(member, { life, startBoundMs, boundMs });
       this.#changed = true;
     }
     return true;

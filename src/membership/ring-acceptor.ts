@@ -11,10 +11,17 @@ import { flawOfForced } from '../ring/forced-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { decodeRing } from '../ring/ring-codec.ts';
 import { flawOfSuccession } from '../ring/succession.ts';
-import type { Refusal, ReplyOf, RequestOf, RingRegisterName, Served } from '../rpc/messages.ts';
+import type {
+  ClockBound,
+  Refusal,
+  ReplyOf,
+  RequestOf,
+  RingRegisterName,
+  Served,
+} from '../rpc/messages.ts';
 import type { OwnName } from '../storage/keys.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
-import type { Store } from '../storage/store.ts';
+import type { Change, Store } from '../storage/store.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
 import type { RingHolder } from './ring-holder.ts';
@@ -23,6 +30,12 @@ const OWN_NAME: Readonly<Record<RingRegisterName, OwnName>> = {
   next: 'votes',
   forced: 'forced-votes',
 };
+
+/** An answer, without the bound that goes with it. */
+type Vote<Type extends 'ring.prepare' | 'ring.accept' | 'ring.consent'> = Omit<
+  ReplyOf<Type>,
+  keyof ClockBound
+>;
 
 /** What this node said about the ring of one epoch. */
 interface Votes {
@@ -45,6 +58,14 @@ interface Kept {
  * Each epoch is an instance of its own among the members of the ring before, each of which holds that
  * ring as decided; the first one is among the founders. Whoever asks about an epoch that is decided gets
  * the ring in force.
+ *
+ * A vote moves the bound of this node's clock in the same batch, so that a disk that was put back to before
+ * it shows. Pings tell the bound, but not at once; so the answer does, too, and the proposer remembers it
+ * before it counts the vote: from the moment that a ring may be acted on, one member at least knows of the
+ * vote behind it. In a new life this node votes on a ring only when it has looked for all other members:
+ * whoever remembers more than lies on this disk says so, if it can be reached. More is not waited for. A
+ * disk that was put back while the one who remembers is cut off, too, are two failures; to outlast them,
+ * either every vote or every restart would need all members.
  *
  * A forced ring has a register of its own upon each ring, because its quorum is another one: a vote for it
  * must not push out one that a majority may have decided by.
@@ -84,7 +105,7 @@ export class RingAcceptor {
   prepare(
     { epoch, ballot }: RequestOf<'ring.prepare'>,
     from: NodeId,
-  ): Promise<Served<ReplyOf<'ring.prepare'>>> {
+  ): Promise<Served<Vote<'ring.prepare'>>> {
     return this.#inTurn(async () => {
       if (!isBallot(ballot)) return refused({ reason: 'not_ready' });
       await this.#reach(epoch, from);
@@ -107,7 +128,7 @@ export class RingAcceptor {
   accept(
     { epoch, ballot, ring: bytes }: RequestOf<'ring.accept'>,
     from: NodeId,
-  ): Promise<Served<ReplyOf<'ring.accept'>>> {
+  ): Promise<Served<Vote<'ring.accept'>>> {
     return this.#inTurn(async () => {
       if (!isBallot(ballot)) return refused({ reason: 'not_ready' });
       await this.#reach(epoch, from);
@@ -128,7 +149,7 @@ export class RingAcceptor {
     { epoch, missing }: RequestOf<'ring.consent'>,
     mayAgree: () => boolean,
     from: NodeId,
-  ): Promise<Served<ReplyOf<'ring.consent'>>> {
+  ): Promise<Served<Vote<'ring.consent'>>> {
     return this.#inTurn(async () => {
       await this.#reach(epoch + 1, from);
       const refusal = this.#refusalOf(epoch + 1);
@@ -156,7 +177,7 @@ export class RingAcceptor {
 
   /** Nothing may come between this and the vote: a ring that comes into force opens another instance. */
   #refusalOf(epoch: number): Refusal | undefined {
-    const { rings, identity, register } = this.#options;
+    const { rings, identity, register, triedAll } = this.#options;
     const { ring, encoded } = rings;
     // A node that was replaced knows of a cluster that goes on: it forms no other.
     if (ring === undefined) {
@@ -166,7 +187,9 @@ export class RingAcceptor {
     if (epoch <= ring.epoch && encoded !== undefined)
       return { reason: 'stale_epoch', ring: encoded };
     const mayVote =
-      epoch === ring.epoch + 1 && ring.voters.some(({ id }) => id === identity.nodeId);
+      triedAll() &&
+      epoch === ring.epoch + 1 &&
+      ring.voters.some(({ id }) => id === identity.nodeId);
     return mayVote ? undefined : { reason: 'not_ready' };
   }
 
@@ -201,7 +224,7 @@ export class RingAcceptor {
   }
 
   async #keep(votes: Votes): Promise<void> {
-    await this.#options.store.batch([keepOwn(OWN_NAME[this.#options.register], keptOf(votes))]);
+    await this.#options.keep([keepOwn(OWN_NAME[this.#options.register], keptOf(votes))]);
     this.#votes = votes;
   }
 
@@ -219,6 +242,10 @@ interface RingAcceptorOptions {
   readonly terms: FoundingTerms;
   readonly rings: RingHolder;
   readonly store: Store;
+  /** Stores changes in one batch with a higher bound of this node's clock. */
+  readonly keep: (changes: readonly Change[]) => Promise<void>;
+  /** Whether this node has looked for all other members in this life. */
+  readonly triedAll: () => boolean;
   /** Takes the ring of a member that knows a newer one. */
   readonly catchUp: (from: NodeId) => Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { AcceptorQuorum } from '../paxos/acceptor-quorum.ts';
 import { type Ballot, nextBallot } from '../paxos/ballot.ts';
 import { Round } from '../paxos/proposer.ts';
 import { Gather } from '../rpc/gather.ts';
-import type { ReplyOf, RingRegisterName } from '../rpc/messages.ts';
+import type { ClockBound, ReplyOf, RingRegisterName } from '../rpc/messages.ts';
 import type { Answer, Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 
@@ -28,6 +28,8 @@ export interface RingProposalOptions {
   readonly above: Ballot | undefined;
   /** From what an earlier round may have got accepted, to be carried on as a rule, to the ring to propose. */
   readonly change: (accepted: Uint8Array | undefined, all: readonly Uint8Array[]) => Uint8Array;
+  /** Whether a voter's bound follows upon what it told before; it is remembered. See `RingAcceptor`. */
+  readonly follows: (voter: NodeId, told: ClockBound) => boolean;
   readonly transport: Transport;
   readonly clock: Clock;
 }
@@ -37,9 +39,11 @@ export interface RingProposalOptions {
  * this one among them.
  */
 export async function proposeRing(options: RingProposalOptions): Promise<Proposed> {
-  const { self, register, epoch, acceptors, quorum, change, transport, clock } = options;
+  const { self, register, epoch, acceptors, quorum, change, follows, transport, clock } = options;
   const call = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
   const ballot = nextBallot(options.above, self);
+  const counts = <Reply extends ClockBound>(answer: Answer<Reply>): answer is Told<Reply> =>
+    answer.ok && (answer.from === self || follows(answer.from, answer.reply));
   const round = new Round<Uint8Array>({ ballot, acceptors, quorum, change });
 
   const promises = new Gather(
@@ -52,7 +56,7 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
   for await (const answer of promises) {
     const decided = decidedRing(answer);
     if (decided !== undefined) return { state: 'chosen', ring: decided };
-    verdict = round.promise(answer.from, answer.ok ? promiseOf(answer.reply) : undefined);
+    verdict = round.promise(answer.from, counts(answer) ? promiseOf(answer.reply) : undefined);
     if (verdict !== 'preparing') break;
   }
   if (verdict !== 'accepting') return { state: 'undecided', seen: round.seen, ring: undefined };
@@ -67,7 +71,7 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
   for await (const answer of acceptances) {
     const decided = decidedRing(answer);
     if (decided !== undefined) return { state: 'chosen', ring: decided };
-    const reply = answer.ok
+    const reply = counts(answer)
       ? { accepted: answer.reply.accepted, ballot: answer.reply.ballot as Ballot }
       : undefined;
     verdict = round.accept(answer.from, reply);
@@ -77,6 +81,8 @@ export async function proposeRing(options: RingProposalOptions): Promise<Propose
     ? { state: 'chosen', ring }
     : { state: 'undecided', seen: round.seen, ring };
 }
+
+type Told<Reply> = Extract<Answer<Reply>, { readonly ok: true }>;
 
 /** Whoever holds the ring of this epoch, or a later one, answers with it: it was decided before. */
 function decidedRing(answer: Answer<unknown>): Uint8Array | undefined {

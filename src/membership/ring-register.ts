@@ -11,6 +11,7 @@ import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Transport } from '../rpc/transport.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
+import type { RememberedBounds } from './remembered-bounds.ts';
 import type { RingHolder } from './ring-holder.ts';
 import { proposeRing } from './ring-proposal.ts';
 
@@ -72,7 +73,7 @@ export class RingRegister {
 
   /** The ring that was decided, by this round or before it. */
   async #round(before: Ring, wanted: Uint8Array): Promise<Uint8Array | undefined> {
-    const { self, transport, clock } = this.#options;
+    const { self, bounds, transport, clock } = this.#options;
     const epoch = (before.epoch + 1) as Epoch;
     const acceptors = before.voters.map(({ id }) => id);
     const proposed = await proposeRing({
@@ -83,6 +84,7 @@ export class RingRegister {
       quorum: majorityOf(acceptors),
       above: this.#seen?.epoch === epoch ? this.#seen.ballot : undefined,
       change: (accepted) => accepted ?? wanted,
+      follows: (voter, told) => bounds.follows(voter, told),
       transport,
       clock,
     });
@@ -101,6 +103,7 @@ export class RingRegister {
 interface RingRegisterOptions {
   readonly self: NodeId;
   readonly rings: RingHolder;
+  readonly bounds: RememberedBounds;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,7 +1,7 @@
 import type { Incarnation, NodeId } from '../ids.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
-import type { Store } from '../storage/store.ts';
+import type { Change, Store } from '../storage/store.ts';
 import { HybridLogicalClock } from '../version/hybrid-logical-clock.ts';
 import { physicalOf, type Version } from '../version/version.ts';
 
@@ -23,6 +23,9 @@ interface VersionClockOptions {
  * The node's source of versions. An upper bound is on disk before a version below it is handed
  * out; the next life starts at the bound. So versions never go back, whatever the wall clock did
  * while the node was away, and nothing has to wait at a start.
+ *
+ * What must not be forgotten moves the bound, too (`moveBoundWith`): peers remember it, and find by it
+ * that a disk was put back to an older state.
  */
 export class VersionClock {
   readonly #clock: Clock;
@@ -33,6 +36,8 @@ export class VersionClock {
   readonly #startMs: number;
   #boundMs: number;
   #persisting: Promise<void> | undefined;
+  /** The bounds are written one after the other: on the disk, too, it must never go back. */
+  #writing: Promise<unknown> = Promise.resolve();
 
   private constructor(options: VersionClockOptions, startMs: number) {
     const { node, incarnation, clock, store } = options;
@@ -54,8 +59,8 @@ export class VersionClock {
   }
 
   /** The bound on disk, when this life began and now, milliseconds. */
-  get bound(): { readonly startMs: number; readonly boundMs: number } {
-    return { startMs: this.#startMs, boundMs: this.#boundMs };
+  get bound(): { readonly startBoundMs: number; readonly boundMs: number } {
+    return { startBoundMs: this.#startMs, boundMs: this.#boundMs };
   }
 
   /** A version above all drawn before, in earlier lives too, and above `above`. */
@@ -86,12 +91,23 @@ export class VersionClock {
     if (this.#isBoundNear) this.#persistInBackground();
   }
 
+  /**
+   * Stores `changes` and, in the same batch, a bound that is one millisecond higher: the least, so that
+   * however often that happens the bound does not run away from the clocks.
+   */
+  moveBoundWith(changes: readonly Change[]): Promise<void> {
+    return this.#inTurn(() => this.#writeBound(this.#boundMs + 1, changes));
+  }
+
   get #isBoundNear(): boolean {
     return this.#hybrid.physicalMs > this.#boundMs - AHEAD_MS / 2;
   }
 
   #persist(): Promise<void> {
-    this.#persisting ??= this.#writeBound().finally(() => {
+    this.#persisting ??= this.#inTurn(() => {
+      const aheadMs = this.#hybrid.physicalMs + AHEAD_MS;
+      return this.#writeBound(Math.max(aheadMs, this.#boundMs), []);
+    }).finally(() => {
       this.#persisting = undefined;
     });
     return this.#persisting;
@@ -102,10 +118,15 @@ export class VersionClock {
     this.#persist().catch(() => undefined);
   }
 
-  async #writeBound(): Promise<void> {
-    const boundMs = this.#hybrid.physicalMs + AHEAD_MS;
-    await this.#store.batch([keepOwn('clock-bound', { boundMs })]);
+  async #writeBound(boundMs: number, changes: readonly Change[]): Promise<void> {
+    await this.#store.batch([...changes, keepOwn('clock-bound', { boundMs })]);
     this.#boundMs = boundMs;
+  }
+
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#writing.then(write);
+    this.#writing = written.catch(() => undefined);
+    return written;
   }
 }
 

@@ -76,17 +76,13 @@ const newsLine: Field<NewsLine> = (raw, name) => {
 const gossip = listOf(newsLine, MOST_GOSSIP);
 const members = listOf(newsLine, MOST_MEMBERS);
 
+const clockBound = { life: text, startBoundMs: milliseconds, boundMs: milliseconds };
+
 /** 1 was a ping that carried no news. */
 const SHAPES: Shapes = {
   'swim.ping': {
     code: 8,
-    request: {
-      epoch: epochOrZero,
-      life: text,
-      startBoundMs: milliseconds,
-      boundMs: milliseconds,
-      gossip,
-    },
+    request: { epoch: epochOrZero, ...clockBound, gossip },
     reply: { epoch: epochOrZero, wallMs: milliseconds, hybridMs: milliseconds, gossip },
   },
   'swim.ping-req': {
@@ -137,12 +133,13 @@ const SHAPES: Shapes = {
       ballot,
       acceptedBallot: optional(ballot),
       acceptedRing: optional(bytes),
+      ...clockBound,
     },
   },
   'ring.accept': {
     code: 6,
     request: { register, epoch, ballot, ring: bytes },
-    reply: { accepted: flag, ballot },
+    reply: { accepted: flag, ballot, ...clockBound },
   },
   'ring.decided': {
     code: 7,
@@ -152,7 +149,7 @@ const SHAPES: Shapes = {
   'ring.consent': {
     code: 11,
     request: { epoch, missing: listOf(nodeId), to: oneOf(['replacement', 'survivors', 'forced']) },
-    reply: { agrees: flag },
+    reply: { agrees: flag, ...clockBound },
   },
   'membership.join': {
     code: 12,

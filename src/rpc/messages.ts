@@ -21,6 +21,17 @@ export type NewsLine = readonly [
  */
 export type RequestLevel = 'one' | 'quorum';
 
+/**
+ * What a node tells of the bound of its clock, which it has on disk before it draws a version below it:
+ * where it stood when this life of it began, and where it stands. Milliseconds.
+ */
+export interface ClockBound {
+  /** Its nonce in this life. */
+  readonly life: string;
+  readonly startBoundMs: number;
+  readonly boundMs: number;
+}
+
 export type Request =
   /** [replica] What do you hold of this key? Phase 1 of a write, or a read that needs no value. */
   | {
@@ -68,15 +79,11 @@ export type Request =
       readonly after: Key | undefined;
     }
   /** [member] Are you there, and what time is it at your place? News of members travels along. */
-  | {
+  | (ClockBound & {
       readonly type: 'swim.ping';
       readonly epoch: Epoch | 0;
-      /** The sender's nonce in this life, and the bound of its clock on disk, when that began and now. */
-      readonly life: string;
-      readonly startBoundMs: number;
-      readonly boundMs: number;
       readonly gossip: readonly NewsLine[];
-    }
+    })
   /** [member] I get no answer from `target`: do you? */
   | {
       readonly type: 'swim.ping-req';
@@ -197,16 +204,17 @@ export interface Replies {
     /** Epoch of the decided ring it holds; 0 when it has none and no data. */
     readonly epoch: Epoch | 0;
   };
-  readonly 'ring.prepare': {
+  /** Votes come with the bound that they moved: whoever counts them remembers it. */
+  readonly 'ring.prepare': ClockBound & {
     readonly promised: boolean;
     /** The highest ballot promised so far. */
     readonly ballot: string;
     readonly acceptedBallot: string | undefined;
     readonly acceptedRing: Uint8Array | undefined;
   };
-  readonly 'ring.accept': { readonly accepted: boolean; readonly ballot: string };
+  readonly 'ring.accept': ClockBound & { readonly accepted: boolean; readonly ballot: string };
   readonly 'ring.decided': Record<never, never>;
-  readonly 'ring.consent': { readonly agrees: boolean };
+  readonly 'ring.consent': ClockBound & { readonly agrees: boolean };
   readonly 'membership.join': {
     /** `member`: the ring lists you. `later`: ask again. `never`: not as you were started. */
     readonly state: 'member' | 'later' | 'never';

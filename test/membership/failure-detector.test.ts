@@ -302,7 +302,7 @@ class Group {
       log: silentLog,
       graceMs: 60_000,
       hybridMs: () => clock.wallMs(),
-      bound: () => ({ life: self, startMs: 0, boundMs: 0 }),
+      bound: () => ({ life: self, startBoundMs: 0, boundMs: 0 }),
       bounds: await RememberedBounds.open(new MemoryStore()),
       onRolledBack: async () => undefined,
       silentTo: () => this.silentTo.get(self) ?? [],

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { Address, Incarnation, NodeId } from '../../src/ids.ts';
 import { ForcedRegister } from '../../src/membership/forced-register.ts';
 import { goesOnFrom } from '../../src/membership/former-cluster.ts';
+import { RememberedBounds, withBound } from '../../src/membership/remembered-bounds.ts';
 import { RingAcceptor } from '../../src/membership/ring-acceptor.ts';
 import { RingHolder } from '../../src/membership/ring-holder.ts';
 import type { Ring } from '../../src/ring/ring.ts';
@@ -23,6 +24,7 @@ import { silentLog } from '../telemetry/silent-log.ts';
 const MEMBERS = 6;
 const BEFORE = ringOf(membersFrom(1, MEMBERS), { partitionCount: 4 });
 const SEEDS = 300;
+const BOUND = { life: '', startBoundMs: 0, boundMs: 0 };
 
 describe('rings that several operators force at once', () => {
   test('are of one line where they have members in common, and one to an epoch', async () => {
@@ -83,7 +85,14 @@ class Node {
   readonly #acceptor: RingAcceptor;
   readonly #register: ForcedRegister;
 
-  private constructor(options: NodeOptions, rings: RingHolder, acceptor: RingAcceptor) {
+  private constructor(
+    options: NodeOptions,
+    {
+      rings,
+      acceptor,
+      bounds,
+    }: { rings: RingHolder; acceptor: RingAcceptor; bounds: RememberedBounds },
+  ) {
     this.#options = options;
     this.#rings = rings;
     this.#acceptor = acceptor;
@@ -93,7 +102,7 @@ class Node {
     const versionsBelowMs = (): number => Math.ceil(clock.wallMs());
     const branch = random.branch();
     this.#register = new ForcedRegister({
-      ...{ self, rings, transport, clock, random: branch, versionsBelowMs },
+      ...{ self, rings, bounds, transport, clock, random: branch, versionsBelowMs },
     });
   }
 
@@ -125,9 +134,12 @@ class Node {
       terms,
       rings,
       store,
+      keep: (changes) => store.batch(changes),
+      triedAll: () => true,
       catchUp,
     });
-    return new Node(options, rings, acceptor);
+    const bounds = await RememberedBounds.open(store);
+    return new Node(options, { rings, acceptor, bounds });
   }
 
   async force(gone: ReadonlySet<NodeId>): Promise<void> {
@@ -157,9 +169,9 @@ class Node {
   async serve(request: Request, from: NodeId): Promise<Served<unknown>> {
     switch (request.type) {
       case 'ring.prepare':
-        return this.#acceptor.prepare(request, from);
+        return withBound(await this.#acceptor.prepare(request, from), BOUND);
       case 'ring.accept':
-        return this.#acceptor.accept(request, from);
+        return withBound(await this.#acceptor.accept(request, from), BOUND);
       case 'ring.decided':
         await this.#rings.adopt(request.ring);
         return { ok: true, reply: {} };

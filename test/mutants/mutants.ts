@@ -190,8 +190,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'clock-bound-not-kept',
     file: 'src/replica/version-clock.js',
-    original: `await this.#store.batch([keepOwn('clock-bound', { boundMs })]);`,
-    replacement: '',
+    original: `await this.#store.batch([...changes, keepOwn('clock-bound', { boundMs })]);`,
+    replacement: 'if (changes.length > 0) await this.#store.batch(changes);',
     wrong: 'after a restart versions may go back with the wall clock',
   },
   {

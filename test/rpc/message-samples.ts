@@ -19,6 +19,7 @@ const partition = 0 as Partition;
 const leaves = new Uint8Array(32).fill(0xa5);
 const ring = Uint8Array.from([1, 2, 3]);
 const ballot = '000000000001-00112233aabbccdd';
+const bound = { life: 'f'.repeat(32), startBoundMs: 1_767_225_600_000, boundMs: 2 ** 52 };
 const gossip: readonly NewsLine[] = [
   [node, 'alive', 2 ** 20, undefined],
   [other, 'suspect', 2 ** 52 - 1, node],
@@ -128,13 +129,13 @@ export const MESSAGE_SAMPLES: Samples = {
   'ring.prepare': {
     requests: [{ type: 'ring.prepare', register: 'next', epoch, ballot }],
     replies: [
-      { promised: true, ballot, acceptedBallot: ballot, acceptedRing: ring },
-      { promised: false, ballot, acceptedBallot: undefined, acceptedRing: undefined },
+      { promised: true, ballot, acceptedBallot: ballot, acceptedRing: ring, ...bound },
+      { promised: false, ballot, acceptedBallot: undefined, acceptedRing: undefined, ...bound },
     ],
   },
   'ring.accept': {
     requests: [{ type: 'ring.accept', register: 'forced', epoch, ballot, ring }],
-    replies: [{ accepted: false, ballot }],
+    replies: [{ accepted: false, ballot, ...bound }],
   },
   'ring.decided': {
     requests: [{ type: 'ring.decided', ring }],
@@ -145,7 +146,7 @@ export const MESSAGE_SAMPLES: Samples = {
       { type: 'ring.consent', epoch, missing: [node, other], to: 'survivors' },
       { type: 'ring.consent', epoch, missing: [], to: 'replacement' },
     ],
-    replies: [{ agrees: true }],
+    replies: [{ agrees: true, ...bound }],
   },
   'membership.join': {
     requests: [

@@ -72,6 +72,24 @@ describe('a node that was replaced while it was away', () => {
     for (let n = 0; n < 3; n++) expect(await story.get(2, `k${n}`)).toBe('v');
   });
 
+  test('is what a member does whose whole disk was put back to before a vote, though nobody wrote', async () => {
+    const story = await Story.begin({ nodes: 3, replicationFactor: 2 });
+    await story.pass(2_000);
+    const victim = story.node(2);
+    const before = story.at(2).identity.nodeId;
+    const ring = await new Teller(story).ringOf(1);
+    const snapshot = await victim.disk.durable.scan(WHOLE_DISK, 10_000);
+    isolate(story, 3);
+    const asked = story.at(1).operator.changeMember('leave', 'node3');
+    await story.until(() => heldBy(story, 1) > ring.epoch);
+    story.cluster.crash(victim); // right after it voted, before it pings anybody
+    await asked;
+    victim.disk.wipe();
+    await victim.disk.durable.batch(snapshot.map((entry) => ({ type: 'put', ...entry })));
+    story.cluster.start(victim);
+    await story.until(() => isAnother(story, 2, before));
+  });
+
   test('says what it waits for, serves nothing, and forms no cluster of its own', async () => {
     const { story, gone } = await replacedWhileCutOff();
     await returns(story, gone);
@@ -344,6 +362,13 @@ async function asideOn(story: Story, number: number): Promise<number> {
 function isAnother(story: Story, number: number, before: NodeId): boolean {
   const { node } = story.node(number);
   return node !== undefined && node.identity.nodeId !== before;
+}
+
+/** Everything that a node keeps. */
+const WHOLE_DISK = { start: Uint8Array.of(0), end: Uint8Array.of(0xff) };
+
+function heldBy(story: Story, number: number): number {
+  return story.at(number).cluster.ring()?.epoch ?? 0;
 }
 
 function isolate(story: Story, number: number): void {
