@@ -41,8 +41,6 @@ export interface FailureDetectorOptions {
   readonly random: Random;
   readonly clocks: PeerClocks;
   readonly log: Log;
-  /** How long a member may be dead before it is replaced: all are probed within that time. */
-  readonly graceMs: number;
   /** This node's hybrid clock, milliseconds. */
   readonly hybridMs: () => number;
   /** The bound of its clock. */
@@ -88,7 +86,6 @@ export class FailureDetector {
       self: identity.nodeId,
       incarnation: firstIncarnation(identity.incarnation),
       timing: SWIM_TIMING,
-      graceMs: options.graceMs,
       fraction: () => random.fraction(),
       nowMs: this.#startedMs,
     });
@@ -191,7 +188,7 @@ export class FailureDetector {
     const members = ring.members.map(({ id }) => id);
     this.#contacts.keepOnly(new Set(members));
     this.#options.bounds.keepOnly(new Set(members));
-    this.#perform(this.#swim.track(members, this.#nowMs));
+    this.#perform(this.#swim.track({ members, graceMs: ring.graceMs }, this.#nowMs));
   }
 
   #perform(effects: readonly Effect[]): void {

@@ -119,7 +119,6 @@ export class Membership {
       ...shared,
       random: options.probeRandom,
       clocks: this.#clocks,
-      graceMs: terms.graceMs,
       hybridMs: options.hybridMs,
       bound: options.clockBound,
       onRolledBack: () => rings.loseDisk(),

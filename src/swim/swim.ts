@@ -15,7 +15,7 @@
  *   refutes what its ping told (Lifeguard's "buddy system").
  * - News of a death is refuted like a suspicion, by a higher incarnation (in SWIM it is final).
  * - The pause between probes depends on the number of members: a small ring is probed once a second,
- *   and a large one twice in `graceMs` at least, see `#pauseMs`.
+ *   and a large one twice in the grace period of its ring at least, see `#pauseMs`.
  * - A suspicion that no helper had a word on goes to the suspect alone. A node that hears nobody would
  *   make all others suspect each other, in turn, for as long as it is deaf.
  * - A node whose own inputs paused has slept. It blames nobody for what it did not hear meanwhile.
@@ -55,17 +55,21 @@ export interface SwimOptions {
   /** See `firstIncarnation`. */
   readonly incarnation: number;
   readonly timing: SwimTiming;
-  /** Within any stretch of this length every member is probed. */
-  readonly graceMs: number;
   /** Draws from [0, 1). */
   readonly fraction: () => number;
   readonly nowMs: number;
 }
 
+/** What the ring in force says of whom to probe, and how often. */
+export interface Tracked {
+  readonly members: readonly NodeId[];
+  /** Within any stretch of this length every member is probed. */
+  readonly graceMs: number;
+}
+
 export class Swim {
   readonly #self: NodeId;
   readonly #timing: SwimTiming;
-  readonly #graceMs: number;
   readonly #fraction: () => number;
   readonly #table: MemberTable;
   readonly #order: ProbeOrder;
@@ -74,6 +78,8 @@ export class Swim {
   /** Probes under way, by number; a probe's helpers are asked once its ping has failed. */
   readonly #probes = new Map<number, { readonly target: NodeId; probe: Probe | undefined }>();
   #lastProbe = 0;
+  /** Of the ring in force: whoever comes with another setting of its own counts by this one, too. */
+  #graceMs = Number.POSITIVE_INFINITY;
   #incarnation: number;
   #seenMs: number;
   #nextProbeMs: number;
@@ -85,7 +91,6 @@ export class Swim {
     const { self, timing, nowMs } = options;
     this.#self = self;
     this.#timing = timing;
-    this.#graceMs = options.graceMs;
     this.#fraction = options.fraction;
     this.#table = new MemberTable(self, timing);
     this.#order = new ProbeOrder(options.fraction);
@@ -97,8 +102,9 @@ export class Swim {
   }
 
   /** The members of the ring in force, this node among them or not. Newcomers are probed at once. */
-  track(members: readonly NodeId[], nowMs: number): readonly Effect[] {
+  track({ members, graceMs }: Tracked, nowMs: number): readonly Effect[] {
     this.#notice(nowMs);
+    this.#graceMs = graceMs;
     const wanted = new Set(members);
     wanted.delete(this.#self);
     for (const gone of this.#table.members.filter((member) => !wanted.has(member))) {
@@ -111,6 +117,8 @@ export class Swim {
       this.#table.add(member, nowMs);
       this.#order.add(member);
     }
+    // The pause that runs was measured by the ring before, and may be longer than this one allows.
+    this.#nextProbeMs = Math.min(this.#nextProbeMs, nowMs + this.#longestPauseMs);
     for (const member of newcomers) this.#probe(member);
     if (!this.#begun) for (const member of newcomers) this.#exchange(member);
     this.#begun ||= newcomers.length > 0;
@@ -300,7 +308,7 @@ export class Swim {
 
   /**
    * Until the next probe. A small ring is probed once in a lap; from five members on the pause stays the
-   * same, so a node's cost does too. Only where a lap would then take longer than half of `graceMs` the
+   * same, so a node's cost does too. Only where a lap would then take longer than half of the grace the
    * pause is shorter: whoever has to know that a majority answered lately must have asked it. A sick node
    * probes less (Lifeguard, "LHA-Probe"), but never so much less.
    */
@@ -308,7 +316,11 @@ export class Swim {
     const { lapMs, leastPauseMs } = this.#timing;
     const others = Math.max(1, this.#table.size);
     const healthyMs = Math.max(leastPauseMs, lapMs / others);
-    return Math.min(healthyMs * this.#health.multiplier, this.#graceMs / (2 * others));
+    return Math.min(healthyMs * this.#health.multiplier, this.#longestPauseMs);
+  }
+
+  get #longestPauseMs(): number {
+    return this.#graceMs / (2 * Math.max(1, this.#table.size));
   }
 
   get #pingMs(): number {

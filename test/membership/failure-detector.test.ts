@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Address, Epoch, Incarnation, NodeId } from '../../src/ids.ts';
 import { FailureDetector } from '../../src/membership/failure-detector.ts';
 import { PeerClocks } from '../../src/membership/peer-clocks.ts';
+import { QuorumLease } from '../../src/membership/quorum-lease.ts';
 import { RememberedBounds } from '../../src/membership/remembered-bounds.ts';
 import { RingHolder } from '../../src/membership/ring-holder.ts';
 import { Ring } from '../../src/ring/ring.ts';
@@ -58,6 +59,21 @@ describe('of each member it is known', () => {
     await group.adopt(A, new Ring({ ...RING, epoch: (RING.epoch + 1) as Epoch }));
     await group.pass(3_000);
     expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeGreaterThan(newerMs);
+  });
+
+  test('often enough for the lease, which counts by the grace of the ring and not by a setting', async () => {
+    const ring = new Ring({ ...ringOf(membersFrom(1, 12)), graceMs: 1_000 });
+    expect(TERMS.graceMs).toBeGreaterThan(ring.graceMs);
+    const group = await Group.begin(ring);
+    group.delayMs = 20;
+    await group.pass(1_000);
+    const { clock } = group;
+    const lastAcked = (member: NodeId) => group.at(A).lastAckedMs(member);
+    const lease = new QuorumLease({ self: A, clock, lastAcked });
+    for (let turn = 0; turn < 50; turn++) {
+      await group.pass(100);
+      expect(lease.holds(ring)).toBe(true);
+    }
   });
 
   test('when it last had an answer from this node', async () => {
@@ -219,7 +235,7 @@ test('a stopped one sends nothing and leaves no timer', async () => {
 
 type Fate = 'arrives' | 'refused' | 'timeout' | 'lost';
 
-/** Three detectors that call each other directly, all by one clock. */
+/** Detectors that call each other directly, all by one clock. */
 class Group {
   /** To whom members keep silent. */
   readonly silentTo = new Map<NodeId, readonly NodeId[]>();
@@ -239,9 +255,9 @@ class Group {
   readonly #clocks = new Map<NodeId, PeerClocks>();
   readonly #changes: { readonly by: NodeId; readonly of: NodeId; readonly now: string }[] = [];
 
-  static async begin(): Promise<Group> {
+  static async begin(ring = RING): Promise<Group> {
     const group = new Group();
-    for (const self of [A, B, C]) await group.start(self);
+    for (const { id } of ring.members) await group.start(id, ring);
     return group;
   }
 
@@ -275,7 +291,7 @@ class Group {
     await stopped;
   }
 
-  async start(self: NodeId): Promise<void> {
+  async start(self: NodeId, ring = RING): Promise<void> {
     const { clock } = this;
     const rings = await RingHolder.open({
       self,
@@ -289,7 +305,7 @@ class Group {
       onDeparture: () => undefined,
     });
     this.#rings.set(self, rings);
-    await this.adopt(self, RING);
+    await this.adopt(self, ring);
     const clocks = new PeerClocks(clock);
     this.#clocks.set(self, clocks);
     const detector = new FailureDetector({
@@ -300,7 +316,6 @@ class Group {
       random: new SeededRandom(1, self),
       clocks,
       log: silentLog,
-      graceMs: 60_000,
       hybridMs: () => clock.wallMs(),
       bound: () => ({ life: self, startBoundMs: 0, boundMs: 0 }),
       bounds: await RememberedBounds.open(new MemoryStore()),

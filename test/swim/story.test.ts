@@ -126,14 +126,15 @@ test('what detection costs a node does not grow with the ring', () => {
 test('every member is probed within a grace period, also in a large ring', () => {
   const network = new SwimNetwork(40, 1, 4_000);
   network.pass(2_000);
-  const heard = new Set<string>();
-  network.arrives = (from, to) => {
-    heard.add(`${from} ${to}`);
-    return true;
-  };
-  network.pass(4_000);
-  const others = network.ids.slice(1);
-  expect(others.filter((to) => !heard.has(`${network.ids[0]} ${to}`))).toEqual([]);
+  expect(unheardWithin(network, 4_000)).toEqual([]);
+});
+
+test('the grace period of a new ring counts from the moment that it comes into force', () => {
+  const network = new SwimNetwork(40, 1, 60_000);
+  network.pass(20_000);
+  expect(unheardWithin(network, 4_000)).not.toEqual([]);
+  network.changeGrace(4_000);
+  expect(unheardWithin(network, 4_000)).toEqual([]);
 });
 
 test('a run repeats itself from its seed', () => {
@@ -146,6 +147,18 @@ test('a run repeats itself from its seed', () => {
   expect(beliefs()).toEqual(beliefs());
   expect(beliefs().some(({ state }) => state === 'suspect')).toBe(true);
 });
+
+/** Members that the first node did not ping meanwhile. */
+function unheardWithin(network: SwimNetwork, ms: number): readonly NodeId[] {
+  const [first, ...others] = network.ids;
+  const heard = new Set<NodeId>();
+  network.arrives = (from, to) => {
+    if (from === first) heard.add(to);
+    return true;
+  };
+  network.pass(ms);
+  return others.filter((to) => !heard.has(to));
+}
 
 /** A network in which all have met, and one of its nodes. */
 function settled(size: number, seed: number): { network: SwimNetwork; victim: NodeId } {

@@ -1,7 +1,7 @@
 import type { Incarnation, NodeId } from '../../src/ids.ts';
 import { firstIncarnation, type MemberState, type News } from '../../src/swim/news.ts';
 import type { HelperWord, PingOutcome } from '../../src/swim/probe.ts';
-import { type Effect, Swim } from '../../src/swim/swim.ts';
+import { type Effect, Swim, type Tracked } from '../../src/swim/swim.ts';
 import { SWIM_TIMING, TICK_EVERY_MS } from '../../src/swim/timing.ts';
 import { SeededRandom } from '../simulator/seeded-random.ts';
 import { nodeIds } from './node-ids.ts';
@@ -38,16 +38,23 @@ export class SwimNetwork {
   arrives: (from: NodeId, to: NodeId) => boolean = () => true;
   readonly #nodes: ReadonlyMap<NodeId, Node>;
   readonly #random: SeededRandom;
-  readonly #graceMs: number;
   readonly #events: Event[] = [];
+  #ring: Tracked;
   #nowMs = 0;
 
   constructor(count: number, seed: number, graceMs = 60_000) {
     this.ids = nodeIds(count);
     this.#random = new SeededRandom(seed, 'swim');
-    this.#graceMs = graceMs;
+    this.#ring = { members: this.ids, graceMs };
     this.#nodes = new Map(this.ids.map((id) => [id, this.#newNode(id)]));
     for (const node of this.#nodes.values()) this.#start(node);
+  }
+
+  /** Another ring comes into force, on all nodes, with the same members. */
+  changeGrace(graceMs: number): void {
+    this.#ring = { ...this.#ring, graceMs };
+    for (const node of this.#nodes.values())
+      this.#perform(node, node.swim.track(this.#ring, this.#nowMs));
   }
 
   get nowMs(): number {
@@ -108,7 +115,6 @@ export class SwimNetwork {
       self,
       incarnation: firstIncarnation(life as Incarnation),
       timing: SWIM_TIMING,
-      graceMs: this.#graceMs,
       fraction: () => this.#random.fraction(),
       nowMs: this.#nowMs,
     });
@@ -120,7 +126,7 @@ export class SwimNetwork {
       this.#later(node, TICK_EVERY_MS * (0.75 + this.#random.fraction() / 2), tick);
     };
     this.#later(node, this.#random.fraction() * 100, () => {
-      this.#perform(node, node.swim.track(this.ids, this.#nowMs));
+      this.#perform(node, node.swim.track(this.#ring, this.#nowMs));
       tick();
     });
   }
