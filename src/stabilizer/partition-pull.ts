@@ -188,15 +188,16 @@ export class PartitionPull {
     const { clock, pacing } = this.#ports;
     let startedMs = clock.monotonicMs();
     const cursor = this.#cursors.get(source) ?? (await this.#compare(source));
-    if (cursor === undefined) return undefined;
+    if (cursor === undefined || !this.#isCurrent) return undefined;
     this.#cursors.set(source, cursor);
     for (;;) {
       await pacing.restAfter(startedMs, signal);
       if (!this.#isCurrent || signal.aborted) return undefined;
       startedMs = clock.monotonicMs();
       const page = await this.#page(source, cursor);
-      if (page === undefined || !(await this.#store(source, cursor, page.records)))
-        return undefined;
+      // The ring may have changed while the answer was on its way: the partition may be others' by now.
+      if (page === undefined || !this.#isCurrent) return undefined;
+      if (!(await this.#store(source, cursor, page.records))) return undefined;
       if (page.next === undefined) {
         this.#cursors.delete(source);
         await pacing.restAfter(startedMs, signal);

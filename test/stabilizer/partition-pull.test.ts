@@ -239,6 +239,21 @@ describe('the pull of a partition', () => {
     expect(await pull.attempt()).toBe(false);
   });
 
+  test.each(['transfer.digests', 'transfer.records'] as const)(
+    'dies with its epoch while it waits for %s, and stores nothing any more',
+    async (type) => {
+      const pull = await begin(D, JOINT);
+      for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
+      pull.onAnswer = (request) => {
+        if (request.type === type) pull.own.membership.ring = ringOf(3, [A, B, C], [A, B, C]);
+      };
+      expect(await pull.attempt()).toBe(false);
+      expect(pull.asked.at(-1)?.type).toBe(type);
+      expect(await pull.own.keys()).toEqual([]);
+      expect(pull.rests).toBe(type === 'transfer.digests' ? 0 : 1);
+    },
+  );
+
   test.each([
     ['a record of nobody', { records: [Buffer.from('nonsense')], next: undefined }],
     ['bytes that are no digests', { digests: Buffer.from('nonsense') }],
@@ -309,6 +324,8 @@ async function begin(self: NodeId, ring: Ring) {
     /** Rests after steps; `onRest` is what happens meanwhile. */
     rests: 0,
     onRest: (): void => undefined,
+    /** What happens while an answer is on its way. */
+    onAnswer: (_request: Request): void => undefined,
     over: new AbortController(),
     attempt(resting: (source: NodeId) => boolean = () => false): Promise<boolean> {
       const { signal } = bench.over;
@@ -327,6 +344,7 @@ async function begin(self: NodeId, ring: Ring) {
     }
     const context = { from: self, deadlineMs: copy(to).clock.monotonicMs() + 10_000 };
     const answer = await serve(copy(to), request, context);
+    bench.onAnswer(request);
     if (!answer.ok) return { ok: false, from: to, failure: 'refused', refusal: answer.refusal };
     const [field = ''] = Object.keys(bench.forged ?? {});
     const isForged = field in (answer.reply as object);
