@@ -13,7 +13,7 @@ import type {
   RequestType,
   Served,
 } from './messages.ts';
-import { PeerStream, type StreamEnd } from './peer-stream.ts';
+import { PeerStream, type PeerStreamOptions, type StreamEnd } from './peer-stream.ts';
 
 export interface IncomingOptions {
   readonly socket: Duplex;
@@ -24,6 +24,7 @@ export interface IncomingOptions {
   readonly counters: Counters;
   /** Absent until this node serves. */
   readonly handlers: () => Handlers | undefined;
+  readonly doubt: PeerStreamOptions['doubt'];
   readonly onAgreed: (connection: IncomingConnection, peer: PeerCard) => void;
   readonly onEnd: (connection: IncomingConnection, end: StreamEnd) => void;
 }

@@ -17,7 +17,7 @@ import { explain } from './handshake-refusal.ts';
 import type { PeerLimits } from './limits.ts';
 import type { Refusal, Request } from './messages.ts';
 import { Outbox, SHARE } from './outbox.ts';
-import { PeerStream, type StreamEnd } from './peer-stream.ts';
+import { PeerStream, type PeerStreamOptions, type StreamEnd } from './peer-stream.ts';
 import type { TrafficClass } from './transport.ts';
 
 /** What became of a call. */
@@ -62,6 +62,7 @@ export interface LinkOptions {
   /** Opens a connection; `onDialled` is called once, later, with the socket or with what went wrong. */
   readonly dial: (address: Address, onDialled: (dialled: Duplex | Error) => void) => Dialling;
   readonly converse: () => Conversation;
+  readonly doubt: PeerStreamOptions['doubt'];
   readonly onAgreed: (link: OutgoingLink, peer: PeerCard) => void;
   readonly onShed: () => void;
   /** A socket was opened; `closed` resolves when it is closed. */
@@ -219,12 +220,13 @@ export class OutgoingLink {
   }
 
   #shakeHands(socket: Duplex): void {
-    const { clock, limits, converse, onSocket } = this.#options;
+    const { clock, limits, converse, doubt, onSocket } = this.#options;
     const stream = new PeerStream({
       socket,
       clock,
       limits,
       conversation: converse(),
+      doubt,
       onAgreed: (peer) => this.#open(stream, peer),
       onMessages: (messages) => this.#takeAnswers(messages),
       onDrain: () => this.#sendWaiting(),

@@ -10,6 +10,7 @@ import { decodeMessages } from './codec.ts';
 import { FrameReader, LENGTH_BYTES } from './frame-reader.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 import {
+  type Agreement,
   type Conversation,
   encodeRefusal,
   HandshakeRefusedError,
@@ -38,6 +39,11 @@ export interface PeerStreamOptions {
   readonly conversation: Conversation;
   readonly clock: Clock;
   readonly limits: PeerLimits;
+  /**
+   * Asked of a peer that has proved who it is: why it is not to be talked to, should that show when it is
+   * looked for. `undefined`: there is nothing to look for. The peer waits meanwhile.
+   */
+  readonly doubt: (peer: PeerCard) => Promise<HandshakeRefusal | undefined> | undefined;
   /** The handshake is done; messages can be sent. */
   readonly onAgreed: (peer: PeerCard) => void;
   /** The messages of one frame, authentic and decoded. @throws FrameRefusedError */
@@ -181,7 +187,31 @@ export class PeerStream {
       if (step.value !== undefined) this.#write(step.value);
       return;
     }
-    const { peer, sent, received, lastWords } = step.value;
+    const agreement = step.value;
+    const doubt = this.#options.doubt(agreement.peer);
+    if (doubt === undefined) this.#agree(agreement);
+    else void this.#agreeWithout(doubt, agreement);
+  }
+
+  async #agreeWithout(
+    doubt: Promise<HandshakeRefusal | undefined>,
+    agreement: Agreement,
+  ): Promise<void> {
+    this.pause();
+    const refusal = await doubt;
+    if (this.#ended) return;
+    if (refusal === undefined) {
+      this.#guarded(() => this.#agree(agreement));
+      this.resume();
+      return;
+    }
+    const error = new HandshakeRefusedError(refusal, 'this node', agreement.peer);
+    // The responder has agreed by now, and takes nothing but frames with tags.
+    if (agreement.lastWords === undefined) this.#drop({ why: 'handshake_refused', error });
+    else this.#refuse(error);
+  }
+
+  #agree({ peer, sent, received, lastWords }: Agreement): void {
     if (lastWords !== undefined) this.#write(lastWords);
     this.#deadline?.cancel();
     this.#tags = { sent, received };

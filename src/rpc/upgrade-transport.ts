@@ -23,6 +23,7 @@ import {
   type PeerCard,
   respond,
 } from './handshake.ts';
+import type { HandshakeRefusal } from './handshake-refusal.ts';
 import { IncomingConnection, serve } from './incoming-connection.ts';
 import { KnownLives } from './known-lives.ts';
 import type { PeerLimits } from './limits.ts';
@@ -35,6 +36,9 @@ import type { AddressAnswer, Answer, CallOptions, TrafficClass, Transport } from
 type Lane = 'requests' | 'transfers';
 
 const LANES: readonly Lane[] = ['requests', 'transfers'];
+
+/** How long a node may take to say that it is still there when another life of it shows up, milliseconds. */
+const FORMER_LIFE_ANSWERS_MS = 1_000;
 
 export interface UpgradeTransportOptions {
   readonly nodeId: NodeId;
@@ -140,6 +144,7 @@ export class UpgradeTransport implements Transport {
       log,
       counters,
       conversation: respond(this.#terms()),
+      doubt: (peer) => this.#doubt(peer),
       handlers: () => this.#handlers,
       onAgreed: (agreed, peer) => this.#welcome(agreed, peer),
       onEnd: (ended, end) => {
@@ -227,6 +232,7 @@ export class UpgradeTransport implements Transport {
         return dialling;
       },
       converse: () => initiate(this.#terms()),
+      doubt: (peer) => this.#doubt(peer),
       onAgreed: (agreed, peer) => this.#arrive(agreed, peer),
       onShed: () => counters.add('peer_requests_shed_total'),
       onSocket: (closed) => this.#track(closed),
@@ -253,6 +259,38 @@ export class UpgradeTransport implements Transport {
       challenge: random.bytes(CHALLENGE_BYTES),
       objection: (peer) => this.#lives.objectionTo(peer),
     };
+  }
+
+  /**
+   * A life that follows upon one with connections here. A copy of the data directory of a running node
+   * begins just so, and the running one must not be locked out by it: that one is asked whether it is
+   * still there. Where a process has ended its connections have, too, and nothing is waited for.
+   */
+  #doubt(peer: PeerCard): Promise<HandshakeRefusal | undefined> | undefined {
+    const former = this.#lives.formerOf(peer);
+    if (former === undefined || !this.#isConnected(former)) return undefined;
+    return this.#answers(former).then((isThere) =>
+      // Asked again: another one that follows may have been let in meanwhile.
+      isThere ? 'clone' : this.#lives.objectionTo(peer),
+    );
+  }
+
+  #isConnected({ nonce }: PeerCard): boolean {
+    return [...this.#allLinks, ...this.#incoming].some(({ peer }) => peer?.nonce === nonce);
+  }
+
+  /** Whether the process of this life answers, over its connection or where it said to be. */
+  #answers({ nonce, address }: PeerCard): Promise<boolean> {
+    const open = this.#allLinks.find(({ peer }) => peer?.nonce === nonce);
+    const at = open?.address ?? address;
+    const request = { type: 'membership.introduce' } as const;
+    const options = { timeoutMs: FORMER_LIFE_ANSWERS_MS, traffic: 'membership' } as const;
+    return new Promise((resolve) => {
+      this.#submit(at, undefined, request, options, (result) => {
+        const answered = result.ok || result.failure === 'refused';
+        resolve(answered && this.#links.requests.get(at)?.peer?.nonce === nonce);
+      });
+    });
   }
 
   /** A connection of ours has reached somebody. */

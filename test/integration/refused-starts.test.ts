@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { settled } from '../faults/cluster-report.ts';
-import { FaultCluster } from '../faults/fault-cluster.ts';
+import { FaultCluster, type FaultNode } from '../faults/fault-cluster.ts';
 import { temporaryFolder } from './live-cluster.ts';
 import { freePort, StartProcess } from './start-process.ts';
 
@@ -155,28 +155,63 @@ describe('a node does not become part of a cluster when', () => {
   });
 });
 
-test('of two nodes on copies of one data directory, the later one is refused, and the cluster goes on', async () => {
-  const cluster = await FaultCluster.start();
-  onTestFinished(() => cluster.stop());
-  const original = cluster.node(3);
-  await original.stop();
-  const copy = join(folder.path, 'copy');
-  await cp(original.dataDir, copy, { recursive: true });
-  original.start();
-  await original.ready();
-  await original.put('k', 'v');
-
-  const clone = await start({
-    QUORATE_NODE_NAME: original.name,
-    QUORATE_SEEDS: cluster.nodes.map(({ address }) => address).join(','),
-    QUORATE_DATA_DIR: copy,
+describe('a copy of the data directory of a member is refused', () => {
+  test('when it was made before the member was started again', async () => {
+    const { cluster, original } = await memberOfThree();
+    await original.stop();
+    const copy = await copyOf(original);
+    original.start();
+    await original.ready();
+    await expectRefused(cluster, original, copy);
   });
-  await expect
-    .poll(() => clone.said, { timeout: 30_000 })
-    .toContain('one data directory being a copy');
-  expect(await clone.readiness()).not.toMatchObject({ ready: true });
-  await settled(cluster.nodes);
-  for (const node of cluster.nodes) expect((await node.get('k')).body.toString()).toBe('v');
+
+  test('when it was made while the member ran: that one goes on, and may be started again', async () => {
+    const { cluster, original } = await memberOfThree();
+    const clone = await expectRefused(cluster, original, await copyOf(original));
+    expect(original.said).not.toContain('a peer refused the connection of this node');
+    await clone.stop('SIGKILL');
+    await original.kill();
+    original.start();
+    await original.ready();
+    await expectHeld(cluster);
+  });
+
+  async function memberOfThree() {
+    const cluster = await FaultCluster.start();
+    onTestFinished(() => cluster.stop());
+    const original = cluster.node(3);
+    await original.ready();
+    return { cluster, original };
+  }
+
+  async function copyOf({ dataDir }: FaultNode): Promise<string> {
+    const copy = join(folder.path, 'copy');
+    // The lock names the process that runs there.
+    const filter = (path: string): boolean => !path.endsWith('lock.mdb');
+    await cp(dataDir, copy, { recursive: true, filter });
+    return copy;
+  }
+
+  async function expectRefused(cluster: FaultCluster, original: FaultNode, copy: string) {
+    await original.put('k', 'v');
+    const clone = await start({
+      QUORATE_NODE_NAME: original.name,
+      QUORATE_SEEDS: cluster.nodes.map(({ address }) => address).join(','),
+      QUORATE_DATA_DIR: copy,
+    });
+    await expect
+      .poll(() => clone.said, { timeout: 30_000 })
+      .toContain('one data directory being a copy');
+    expect(await clone.readiness()).not.toMatchObject({ ready: true });
+    await expectHeld(cluster);
+    return clone;
+  }
+
+  /** All are members, and serve. */
+  async function expectHeld({ nodes }: FaultCluster): Promise<void> {
+    await settled(nodes);
+    for (const node of nodes) expect((await node.get('k')).body.toString()).toBe('v');
+  }
 });
 
 async function readyNode(settings: Readonly<Record<string, string>>): Promise<StartProcess> {

@@ -267,6 +267,8 @@ describe('the lives of nodes', () => {
     const later = new KnownLives();
     expect(later.meet(first)).toBe(false);
     expect(later.objectionTo(life(6))).toBeUndefined();
+    expect(later.formerOf(life(6))).toBe(first);
+    expect(later.formerOf(first)).toBeUndefined();
     expect(later.meet(life(6))).toBe(true);
     expect(later.objectionTo(first)).toBe('older_life');
   });

@@ -505,6 +505,81 @@ describe('who is not to be talked to', () => {
   });
 });
 
+describe('a copy of the data directory of a running node, which begins with the next life', () => {
+  const nodeId = hex(8) as NodeId;
+  const same = expect.stringContaining('same node id');
+  const copy = (): ReturnType<typeof start> => start({ nodeId, incarnation: 2 });
+
+  test.each([
+    ['only it has opened a connection', false],
+    ['connections lead both ways', true],
+  ])('does not lock it out: %s', async (_name, bothWays) => {
+    const b = await start();
+    const original = await start({ nodeId });
+    expect(await original.transport.callAddress(b.address, RING, CLIENT)).toMatchObject({
+      ok: true,
+    });
+    if (bothWays) expect(await b.transport.call(nodeId, RING, CLIENT)).toMatchObject({ ok: true });
+    const clone = await copy();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await vi.waitFor(async () => {
+        const refused = await clone.transport.callAddress(b.address, RING, CLIENT);
+        expect(refused).toMatchObject({ ok: false, reason: same });
+      });
+    }
+    expect(b.log.lines).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        fields: expect.objectContaining({ refusal: 'clone', claimedAddress: clone.address }),
+      }),
+    );
+    expect(await original.transport.call(b.nodeId, RING, CLIENT)).toMatchObject({ ok: true });
+    expect(await b.transport.call(nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+    expect(original.served).toContain(READ.type);
+  });
+
+  test('is not talked to where others find it, either', async () => {
+    const b = await start();
+    const original = await start({ nodeId });
+    await original.transport.callAddress(b.address, RING, CLIENT);
+    const clone = await copy();
+    const answer = await b.transport.callAddress(clone.address, RING, CLIENT);
+    expect(answer).toMatchObject({ ok: false, reason: same });
+    expect(clone.served).toEqual([]);
+    expect(await b.transport.call(nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+  });
+
+  test('takes its place at once when it has ended', async () => {
+    const b = await start();
+    const original = await start({ nodeId });
+    await original.transport.callAddress(b.address, RING, CLIENT);
+    await original.close();
+    const clone = await copy();
+    const within = { ...CLIENT, timeoutMs: 500 };
+    const answer = await clone.transport.callAddress(b.address, RING, within);
+    expect(answer).toMatchObject({ ok: true });
+  });
+
+  test('takes its place when it does not answer: its machine may be gone', async () => {
+    const b = await start();
+    const original = await start({
+      nodeId,
+      handlers: { 'membership.introduce': () => new Promise(() => undefined) },
+    });
+    await original.transport.callAddress(b.address, RING, CLIENT);
+    const clone = await copy();
+    const answer = await clone.transport.callAddress(b.address, RING, {
+      ...CLIENT,
+      timeoutMs: 3_000,
+    });
+    expect(answer).toMatchObject({ ok: true });
+    await vi.waitFor(async () => {
+      const late = await original.transport.callAddress(b.address, RING, CLIENT);
+      expect(late).toMatchObject({ ok: false, reason: expect.stringContaining('started again') });
+    });
+  });
+});
+
 describe('bounds', () => {
   test('shed calls to a peer that answers nothing, repair before clients before membership', async () => {
     const slow = held();
