@@ -153,7 +153,9 @@ export class FailureDetector {
    * lived: if the cluster went on without this node meanwhile, whoever answered there has said so.
    */
   get lookedForAll(): boolean {
-    return this.#lookedOnce || this.#nowMs - this.#startedMs > WAIT_FOR_LOOK_MS;
+    this.#lookedOnce ||=
+      this.#nowMs - this.#startedMs > WAIT_FOR_LOOK_MS || this.missing().length === 0;
+    return this.#lookedOnce;
   }
 
   /** Whether every other member was pinged at least once since this node started. */
