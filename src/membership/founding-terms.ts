@@ -1,4 +1,5 @@
 import type { Address } from '../ids.ts';
+import type { Member } from '../ring/member.ts';
 import type { LastSurvivor } from '../ring/ring-parts.ts';
 
 /** On what this node would form a cluster, or belong to one: its settings, as far as others must agree. */
@@ -18,6 +19,15 @@ export interface FoundingTerms {
   /** How long a member may be dead before it is replaced, milliseconds. */
   readonly graceMs: number;
   readonly lastSurvivor: LastSurvivor;
+}
+
+/** The settings by which this start of a member differs from what the ring has of it. */
+export function settingsUnlike(member: Member, terms: FoundingTerms): readonly string[] {
+  return [
+    ...(member.name === terms.nodeName ? [] : ['QUORATE_NODE_NAME']),
+    ...(member.zone === terms.zone ? [] : ['QUORATE_ZONE']),
+    ...(member.weight === terms.weight ? [] : ['QUORATE_WEIGHT']),
+  ];
 }
 
 /** The founders that count: a node that was given no list founds alone. */

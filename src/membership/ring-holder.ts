@@ -14,7 +14,7 @@ import {
   goesOnFrom,
   goesOnWithout,
 } from './former-cluster.ts';
-import type { FoundingTerms } from './founding-terms.ts';
+import { type FoundingTerms, settingsUnlike } from './founding-terms.ts';
 import { type KeptStart, StartedWith } from './started-with.ts';
 
 interface RingHolderOptions {
@@ -74,6 +74,7 @@ export class RingHolder {
       );
     }
     refuseOtherName(ring.clusterName, options.terms);
+    holder.#warnOfSettings(ring);
     holder.#use(ring);
     return holder;
   }
@@ -160,6 +161,18 @@ export class RingHolder {
         'an operator forced this ring: the cluster goes on without most of its members',
         fields,
       );
+  }
+
+  #warnOfSettings(ring: Ring): void {
+    const { self, terms, log } = this.#options;
+    const member = ring.member(self);
+    const settings = member === undefined ? [] : settingsUnlike(member, terms);
+    if (settings.length === 0) return;
+    log.warn(
+      'the ring has other values of this node than it was started with, and they count; to change them, let the ' +
+        'node leave, and start it again',
+      { settings },
+    );
   }
 
   #warnOfStranger({ clusterId, lineage }: Ring, held: Ring): void {

@@ -48,6 +48,18 @@ describe('a node without which its cluster goes on', () => {
   });
 });
 
+describe('a member that is started with another zone', () => {
+  test('is told that the ring goes on with the former one', async () => {
+    const { store } = await member();
+    const warnings: unknown[][] = [];
+    const log = { ...silentLog, warn: (...said: unknown[]) => warnings.push(said) };
+    await opened(store, log);
+    expect(warnings).toEqual([]);
+    await opened(store, log, { zone: 'elsewhere' });
+    expect(warnings).toEqual([[expect.any(String), { settings: ['QUORATE_ZONE'] }]]);
+  });
+});
+
 describe('a forced ring', () => {
   test('is taken by a member that it lists, whatever that took of the former lineage meanwhile', async () => {
     const { rings } = await member();
@@ -116,7 +128,7 @@ async function member(
 function opened(
   store: MemoryStore,
   log: Log = silentLog,
-  { isHeld = true, hasEnded = false } = {},
+  { isHeld = true, hasEnded = false, zone = 'default' } = {},
 ): Promise<RingHolder> {
   return RingHolder.open({
     store,
@@ -124,7 +136,7 @@ function opened(
     log,
     self: SELF,
     terms: {
-      ...{ nodeName: 'node1', clusterName: RING.clusterName, zone: 'default', weight: 1 },
+      ...{ nodeName: 'node1', clusterName: RING.clusterName, zone, weight: 1 },
       ...{ address: () => 'node1:7400' as Address, founders: [], partitionCount: 16 },
       ...{ replicationFactor: 3, replicationFactorGiven: false },
       ...{ graceMs: RING.graceMs, lastSurvivor: 'use' },
