@@ -405,6 +405,13 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'after a forced ring fewer than all survivors of a partition are pulled from',
   },
   {
+    name: 'older-start-wins',
+    file: 'src/membership/started-with.js',
+    original: 'this.#isKept ? undefined : this.replicationFactor',
+    replacement: 'this.replicationFactor',
+    wrong: 'what nodes were started with undoes a change that was made since',
+  },
+  {
     name: 'chance-from-outside',
     file: 'src/runtime/loop.js',
     original: 'random.fraction()',
