@@ -5,7 +5,7 @@ import { type Clock, sleep } from '../runtime/clock.ts';
  * milliseconds: a request of a client seldom meets one, on whichever of its replicas. A busy machine
  * makes the steps longer, and so the rests. (`make bench-heal`: five nodes on two cores.)
  */
-const RESTS = 8;
+const RESTS = 5;
 const LONGEST_REST_MS = 250;
 /** Without a request for so long, milliseconds, there is nobody to make room for. */
 const CLIENTS_GONE_MS = 1_000;

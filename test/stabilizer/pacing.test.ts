@@ -7,7 +7,7 @@ const { signal } = new AbortController();
 
 describe('the pace of pulls', () => {
   test.each([
-    ['eight times as long as a step', 20, 160],
+    ['five times as long as a step', 20, 100],
     ['a quarter of a second at most', 500, 250],
   ])('leaves clients %s', async (_what, tookMs, restsMs) => {
     const { clock, pacing } = newPacing();
