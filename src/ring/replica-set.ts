@@ -13,7 +13,7 @@ export function sameReplicas(a: ReplicaSet, b: ReplicaSet): boolean {
 
 /**
  * How many of `replicas` it takes to have met every acknowledged write: n-q+1, so that they share one
- * with each quorum.
+ * with each quorum: fewer than a quorum where their number is even (ADR 11).
  */
 export function sourcesNeeded(replicas: number): number {
   return replicas - Math.floor(replicas / 2);
