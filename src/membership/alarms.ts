@@ -1,6 +1,6 @@
 /** What somebody should look at, in sentences, as one node sees its cluster. */
 import type { NodeId, Partition } from '../ids.ts';
-import { partitionsWithoutCopy } from '../ring/forced-ring.ts';
+import { isMajorityLeft, partitionsWithoutCopy } from '../ring/forced-ring.ts';
 import { partitionsShort } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { SURVIVORS_WAIT_GRACES } from './consent.ts';
@@ -80,10 +80,6 @@ function goneFrom({ ring, dead }: Seen, partitions: readonly Partition[]): reado
   const isMeant = ({ id }: { readonly id: NodeId }): boolean =>
     dead.has(id) && (keepers.has(id) || !isMajorityLeft(ring, dead));
   return [...new Set(ring.members.filter(isMeant).map(({ name }) => name))].sort();
-}
-
-function isMajorityLeft({ voters }: Ring, dead: ReadonlySet<NodeId>): boolean {
-  return 2 * voters.filter(({ id }) => !dead.has(id)).length > voters.length;
 }
 
 function countOf(partitions: readonly Partition[], ring: Ring): string {

@@ -78,6 +78,11 @@ export function partitionsWithoutCopy(
   );
 }
 
+/** Whether enough voters are left without `gone` to decide a ring in the ordinary way. */
+export function isMajorityLeft({ voters }: Ring, gone: ReadonlySet<NodeId>): boolean {
+  return 2 * voters.filter(({ id }) => !gone.has(id)).length > voters.length;
+}
+
 /** Why `after` may not be forced upon `before`, in words; `undefined` when it may. */
 export function flawOfForced(before: Ring, after: Ring): string | undefined {
   if (!isOfSameCluster(before, after)) return 'another cluster, seed or partition count';

@@ -43,11 +43,12 @@ export function settledRing(ring: Ring): Ring {
   const members = ring.members
     .filter(({ leaving }) => leaving === 'no')
     .map((member) => ({ ...member, joining: false }));
+  const inhabited = new Set(members.map(({ address }) => address));
   return new Ring({
     ...ring,
     epoch: epochAfter(ring),
     members,
-    givenUp: ring.givenUp.filter((address) => !members.some((each) => each.address === address)),
+    givenUp: ring.givenUp.filter((address) => !inhabited.has(address)),
     assignment: ring.next,
     next: undefined,
     recovering: [],

@@ -8,7 +8,7 @@ import { SURVIVORS_WAIT_GRACES } from '../membership/consent.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { Decision } from '../membership/ring-register.ts';
 import { taskOf } from '../membership/transition-status.ts';
-import { forcedRing, partitionsWithoutCopy } from '../ring/forced-ring.ts';
+import { forcedRing, isMajorityLeft, partitionsWithoutCopy } from '../ring/forced-ring.ts';
 import { givenUpRing, partitionsShort } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { overtaken, refuse, ringToChange, undecided, withoutRoom } from './change-errors.ts';
@@ -123,10 +123,6 @@ export class ForcedRemoval {
       return 'enough members and copies are left to go on without loss; remove it without force';
     return 'nobody would be left to keep anything';
   }
-}
-
-function isMajorityLeft({ voters }: Ring, gone: ReadonlySet<NodeId>): boolean {
-  return 2 * voters.filter(({ id }) => !gone.has(id)).length > voters.length;
 }
 
 function namesOf(ring: Ring, ids: readonly NodeId[]): string {
