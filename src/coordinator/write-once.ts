@@ -38,7 +38,7 @@ export class WriteOnce {
     const refusal = this.#refused.get(version);
     if (refusal !== undefined) return Promise.resolve({ ok: false, refusal });
     const under = this.#serving.get(version);
-    if (under !== undefined) return under;
+    if (under !== undefined) return this.#after(under, version, write);
     const served = write()
       .then((answer) => {
         if (answer.ok) this.#rememberAccepted(version);
@@ -48,6 +48,20 @@ export class WriteOnce {
       .finally(() => this.#serving.delete(version));
     this.#serving.set(version, served);
     return served;
+  }
+
+  /**
+   * What the message under way is answered; or, when that one is refused for its epoch, what this one is:
+   * it may be the same record, sent again under the newer ring, read from the socket in the same moment.
+   */
+  async #after(
+    under: Promise<Answer>,
+    version: Version,
+    write: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const answer = await under;
+    const isStale = !answer.ok && answer.refusal.reason === 'stale_epoch';
+    return isStale ? this.serve(version, write) : answer;
   }
 
   #rememberAccepted(version: Version): void {

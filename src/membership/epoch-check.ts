@@ -33,17 +33,17 @@ export class EpochCheck {
 
   async check(epoch: Epoch, { from, deadlineMs }: RequestContext): Promise<Checked> {
     const held = this.#membership.ring;
-    if (held !== undefined && held.epoch > epoch) {
-      return { ok: false, refusal: { reason: 'stale_epoch', ring: encodeRing(held) } };
-    }
     if (held === undefined || held.epoch < epoch) await this.#membership.catchUp(from);
     if (this.#clock.monotonicMs() >= deadlineMs) {
       this.#counters.add('peer_requests_expired_total');
       return { ok: false, refusal: { reason: 'expired' } };
     }
     const ring = this.#membership.ring;
-    if (ring === undefined || ring.epoch !== epoch)
+    if (ring === undefined || ring.epoch < epoch)
       return { ok: false, refusal: { reason: 'not_ready' } };
+    // It may have changed once more while this node caught up.
+    if (ring.epoch > epoch)
+      return { ok: false, refusal: { reason: 'stale_epoch', ring: encodeRing(ring) } };
     return { ok: true, ring };
   }
 }

@@ -44,6 +44,21 @@ describe("a client's write whose message arrives again", () => {
     expect(await writes.serve(VERSION, async () => TAKEN)).toEqual(TAKEN);
   });
 
+  test('is looked at anew when the first message is refused for its epoch a moment later', async () => {
+    const writes = new WriteOnce();
+    let refuse = (): void => undefined;
+    const refused = async () => {
+      await new Promise<void>((resolve) => (refuse = resolve));
+      return STALE;
+    };
+    const first = writes.serve(VERSION, refused);
+    const again = writes.serve(VERSION, async () => TAKEN);
+    const copy = writes.serve(VERSION, async () => FULL);
+    refuse();
+    expect(await Promise.all([first, again, copy])).toEqual([STALE, TAKEN, TAKEN]);
+    expect(writes.serving).toBe(0);
+  });
+
   test('is remembered as long as it may still be on its way, and not for ever', async () => {
     const writes = new WriteOnce();
     for (let at = 1; at <= 5_000; at++) await writes.serve(versionAt(at), async () => FULL);
