@@ -156,10 +156,15 @@ async function loseOne(cluster: FaultCluster, watch: EventWatch): Promise<void> 
     `p99 ${percentile(busy, 0.99).toFixed(1)} ms over ${busy.length} requests, ` +
       `quiet ${percentile(quiet, 0.99).toFixed(1)} ms over ${quiet.length}`,
   );
-  const pulled = others.reduce((sum, node) => sum + bytesPulled(node, joint.epoch), 0);
-  const share = pulled / (lostKeys * recordBytes());
-  figures.atMost('bytes of records pulled, next to those that had to move', share, 1.1, 'x');
-  remark('the digests that are compared before, and frames, are not among the bytes');
+  const sent = others.reduce((sum, node) => sum + bytesSent(node, joint.epoch), 0);
+  const share = sent / (lostKeys * recordBytes());
+  figures.atMost(
+    'bytes on transfer connections, next to the records that had to move',
+    share,
+    1.1,
+    'x',
+  );
+  remark('questions, digests, keys of pages and frames are among the bytes');
   if (share < 0.99) remark('less than had to move: the light requests wrote some of it anew');
   figures.none('keys of a sample that are not on three members', await badlyKept(others));
   await cluster.discard(lost);
@@ -302,11 +307,11 @@ function figureMoves(
   );
 }
 
-/** Of records that came to a node and were stored, by its own log; not a number when it does not say, which no figure passes. */
-function bytesPulled(node: FaultNode, epoch: number | undefined): number {
+/** What went over the connections by which a node pulls, both ways, by its own log; not a number when it does not say, which no figure passes. */
+function bytesSent(node: FaultNode, epoch: number | undefined): number {
   const lines = node.said.split('\n').filter((line) => line.includes('all partitions are pulled'));
-  const told = lines.map((line) => JSON.parse(line) as { epoch: number; bytes: number });
-  return told.find((each) => each.epoch === epoch)?.bytes ?? Number.NaN;
+  const told = lines.map((line) => JSON.parse(line) as { epoch: number; bytesOnTheWire: number });
+  return told.find((each) => each.epoch === epoch)?.bytesOnTheWire ?? Number.NaN;
 }
 
 async function end(why: string): Promise<never> {

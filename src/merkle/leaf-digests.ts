@@ -39,6 +39,11 @@ export class LeafDigests {
     return this.#counts[leaf] ?? 0;
   }
 
+  /** Of the checksums of its records, modulo 2^64. */
+  sumOf(leaf: number): bigint {
+    return this.#sums[leaf] ?? 0n;
+  }
+
   get records(): number {
     return this.#counts.reduce((sum, count) => sum + count, 0);
   }
@@ -52,6 +57,16 @@ export class LeafDigests {
       if (!equal) leaves.add(leaf);
     }
     return leaves;
+  }
+
+  /** Of these leaves alone. */
+  only(leaves: LeafSet): LeafDigests {
+    const some = new LeafDigests();
+    for (const leaf of leaves) {
+      some.#counts[leaf] = this.countOf(leaf);
+      some.#sums[leaf] = this.sumOf(leaf);
+    }
+    return some;
   }
 
   /** A bitmap of the leaves that hold something, then count (4 bytes) and sum (8) of each of them. */

@@ -78,7 +78,7 @@ const members = listOf(newsLine, MOST_MEMBERS);
 
 const clockBound = { life: text, startBoundMs: milliseconds, boundMs: milliseconds };
 
-/** 1 was a ping that carried no news. */
+/** 1 was a ping that carried no news, 32 asked for the digests of all leaves. */
 const SHAPES: Shapes = {
   'swim.ping': {
     code: 8,
@@ -193,9 +193,14 @@ const SHAPES: Shapes = {
     request: { epoch, key, record: optional(bytes), sources: listOf(nodeId) },
     reply: {},
   },
-  'transfer.digests': {
-    code: 32,
+  'transfer.branches': {
+    code: 34,
     request: { epoch, partition },
+    reply: { branches: bytes },
+  },
+  'transfer.digests': {
+    code: 35,
+    request: { epoch, partition, leaves: bytesOf(32) },
     reply: { digests: bytes },
   },
   'transfer.records': {

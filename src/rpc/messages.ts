@@ -68,13 +68,20 @@ export type Request =
       readonly sources: readonly NodeId[];
     }
   /** [source] What do you hold of this partition? Not before all changes of older epochs are over. */
-  | { readonly type: 'transfer.digests'; readonly epoch: Epoch; readonly partition: Partition }
+  | { readonly type: 'transfer.branches'; readonly epoch: Epoch; readonly partition: Partition }
+  /** [source] The same, of some of its leaves, more closely. */
+  | {
+      readonly type: 'transfer.digests';
+      readonly epoch: Epoch;
+      readonly partition: Partition;
+      /** One bit for each leaf (`merkle/leaf-set.ts`). */
+      readonly leaves: Uint8Array;
+    }
   /** [source] Your records of some leaves of this partition, behind the key `after`; a page of them. */
   | {
       readonly type: 'transfer.records';
       readonly epoch: Epoch;
       readonly partition: Partition;
-      /** One bit for each leaf (`merkle/leaf-set.ts`). */
       readonly leaves: Uint8Array;
       readonly after: Key | undefined;
     }
@@ -163,6 +170,9 @@ export interface Replies {
   readonly 'replica.write': { readonly version: Version };
   readonly 'replica.repair': { readonly version: Version };
   readonly 'replica.heal': Record<never, never>;
+  /** `merkle/branch-digests.ts` */
+  readonly 'transfer.branches': { readonly branches: Uint8Array };
+  /** `merkle/leaf-digests.ts` */
   readonly 'transfer.digests': { readonly digests: Uint8Array };
   readonly 'transfer.records': {
     /** May be none, where many were passed over. */

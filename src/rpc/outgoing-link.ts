@@ -69,6 +69,7 @@ export interface LinkOptions {
   readonly onSocket: (closed: Promise<void>) => void;
   /** An attempt at a connection failed. */
   readonly onUnreached: () => void;
+  readonly onBytes: NonNullable<PeerStreamOptions['onBytes']>;
   /** The connection, or the attempt at one, is over. */
   readonly onEnd: (end: StreamEnd) => void;
   /** Another node than `meant` lives here. */
@@ -220,7 +221,7 @@ export class OutgoingLink {
   }
 
   #shakeHands(socket: Duplex): void {
-    const { clock, limits, converse, doubt, onSocket } = this.#options;
+    const { clock, limits, converse, doubt, onSocket, onBytes } = this.#options;
     const stream = new PeerStream({
       socket,
       clock,
@@ -230,6 +231,7 @@ export class OutgoingLink {
       onAgreed: (peer) => this.#open(stream, peer),
       onMessages: (messages) => this.#takeAnswers(messages),
       onDrain: () => this.#sendWaiting(),
+      onBytes,
       onEnd: (end) => this.#fail(end),
     });
     onSocket(stream.closed);

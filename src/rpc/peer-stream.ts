@@ -50,6 +50,8 @@ export interface PeerStreamOptions {
   readonly onMessages: (messages: readonly (readonly unknown[])[]) => void;
   /** The socket takes more. */
   readonly onDrain: () => void;
+  /** So many bytes came in, or were handed to the socket. */
+  readonly onBytes?: (bytes: number) => void;
   /** Once, whatever ended it. */
   readonly onEnd: (end: StreamEnd) => void;
 }
@@ -159,6 +161,7 @@ export class PeerStream {
 
   #receive(chunk: Buffer): void {
     if (this.#ended) return;
+    this.#options.onBytes?.(chunk.length);
     this.#reader.push(chunk);
     this.#takeFrames();
   }
@@ -271,7 +274,7 @@ export class PeerStream {
       at += message.length;
     }
     frame.set(this.#tags.sent.next(frame.subarray(LENGTH_BYTES + TAG_BYTES)), LENGTH_BYTES);
-    this.#socket.write(frame);
+    this.#hand(frame);
   }
 
   /** A message of the handshake, in a frame of its own. */
@@ -279,6 +282,11 @@ export class PeerStream {
     const frame = Buffer.alloc(LENGTH_BYTES + message.length);
     frame.writeUInt32BE(message.length, 0);
     frame.set(message, LENGTH_BYTES);
+    this.#hand(frame);
+  }
+
+  #hand(frame: Buffer): void {
+    this.#options.onBytes?.(frame.length);
     this.#socket.write(frame);
   }
 }

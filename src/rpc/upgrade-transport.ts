@@ -237,6 +237,9 @@ export class UpgradeTransport implements Transport {
       onShed: () => counters.add('peer_requests_shed_total'),
       onSocket: (closed) => this.#track(closed),
       onUnreached: () => this.#book.fail(address),
+      onBytes: (bytes) => {
+        if (lane === 'transfers') counters.add('transfer_connections_bytes_total', bytes);
+      },
       onEnd: (end) => this.#report.ended(address, end),
       onStranger: (stranger, meant, peer) => this.#correct(stranger, meant, peer),
       onIdle: (idle) => {

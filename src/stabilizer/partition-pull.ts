@@ -10,7 +10,7 @@
  */
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
-import { LeafDigests, leafOf } from '../merkle/leaf-digests.ts';
+import { leafOf } from '../merkle/leaf-digests.ts';
 import { ALL_LEAVES, encodeLeaves } from '../merkle/leaf-set.ts';
 import type { KnownContents } from '../replica/known-contents.ts';
 import type { LossyPartitions } from '../replica/lossy-partitions.ts';
@@ -27,6 +27,7 @@ import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
 import type { Pacing } from './pacing.ts';
+import { type ComparisonRequest, differenceFrom } from './partition-comparison.ts';
 
 export interface PullPorts {
   readonly self: NodeId;
@@ -207,7 +208,6 @@ export class PartitionPull {
     }
   }
 
-  /** Both sides walk at the same time: the closer, the less that clients wrote meanwhile differs. */
   async #compare(source: NodeId): Promise<Cursor | undefined> {
     const { partition } = this;
     const { epoch } = this.#ring;
@@ -217,18 +217,14 @@ export class PartitionPull {
       await this.#lookAtOwn();
       return { ...cursor, leaves: encodeLeaves(ALL_LEAVES), owed: new Map() };
     }
-    const request = { type: 'transfer.digests', epoch, partition } as const;
-    const [reply, own] = await Promise.all([
-      this.#ask<'transfer.digests'>(source, request),
-      this.#lookAtOwn(),
-    ]);
-    if (reply === undefined) return undefined;
-    const theirs = LeafDigests.decode(reply.digests);
-    if (theirs === undefined) return this.#distrust(source, 'digests that cannot be read');
-    const leaves = own.digests.differingFrom(theirs);
-    const owed = new Map<number, number>();
-    for (const leaf of leaves) if (theirs.countOf(leaf) > 0) owed.set(leaf, theirs.countOf(leaf));
-    return { ...cursor, leaves: encodeLeaves(leaves), owed };
+    const own = this.#lookAtOwn().then(({ digests }) => digests);
+    const found = await differenceFrom(own, { epoch, partition }, (request) =>
+      this.#ask(source, request),
+    );
+    if (found === 'no answer') return undefined;
+    if (found === 'unreadable') return this.#distrust(source, 'digests that cannot be read');
+    const { leaves, theirCounts } = found;
+    return { ...cursor, leaves: encodeLeaves(leaves), owed: new Map(theirCounts) };
   }
 
   /** The next page of the source's records. */
@@ -294,11 +290,12 @@ export class PartitionPull {
     );
   }
 
-  /** `undefined` when the source refused, or does not answer any more. */
-  async #ask<Type extends 'transfer.digests' | 'transfer.records'>(
+  /** `undefined` when the source refused, does not answer any more, or need not be asked any more. */
+  async #ask<Type extends ComparisonRequest | 'transfer.records'>(
     source: NodeId,
     request: RequestOf<Type>,
   ): Promise<ReplyOf<Type> | undefined> {
+    if (!this.#isCurrent) return undefined;
     const { transport, membership, log } = this.#ports;
     const timeoutMs = this.#timeouts.get(source) ?? FIRST_TIMEOUT_MS;
     const call = transport.call<Type>(source, request, { timeoutMs, traffic: 'transfer' });

@@ -27,6 +27,8 @@ interface Session {
   readonly ring: Ring;
   readonly pulls: ReadonlyMap<Partition, PartitionPull>;
   readonly startedMs: number;
+  /** What had been sent and received for transfers before. */
+  readonly bytesBefore: number;
 }
 
 /**
@@ -118,14 +120,19 @@ export class PartitionTransfer {
   }
 
   #begin(ring: Ring): Session {
-    const { self, clock, log } = this.#ports;
+    const { self, clock, counters, log } = this.#ports;
     const pulls = new Map(
       partitionsToPull(ring, self).map((partition) => [
         partition,
         new PartitionPull(this.#ports, ring, partition),
       ]),
     );
-    const session: Session = { ring, pulls, startedMs: clock.monotonicMs() };
+    const session: Session = {
+      ring,
+      pulls,
+      startedMs: clock.monotonicMs(),
+      bytesBefore: counters.get('transfer_connections_bytes_total'),
+    };
     this.#session = session;
     this.#rests.clear();
     if (pulls.size > 0) {
@@ -137,12 +144,14 @@ export class PartitionTransfer {
     return session;
   }
 
-  #reportEnd({ ring, pulls, startedMs }: Session): void {
-    this.#ports.log.info('all partitions are pulled', {
+  #reportEnd({ ring, pulls, startedMs, bytesBefore }: Session): void {
+    const { clock, counters, log } = this.#ports;
+    log.info('all partitions are pulled', {
       epoch: ring.epoch,
       partitions: pulls.size,
       bytes: bytesOf([...pulls.values()]),
-      tookMs: Math.round(this.#ports.clock.monotonicMs() - startedMs),
+      bytesOnTheWire: counters.get('transfer_connections_bytes_total') - bytesBefore,
+      tookMs: Math.round(clock.monotonicMs() - startedMs),
     });
   }
 }

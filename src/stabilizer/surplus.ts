@@ -6,7 +6,7 @@
  */
 import type { NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
-import { LeafDigests, leafOf } from '../merkle/leaf-digests.ts';
+import { leafOf } from '../merkle/leaf-digests.ts';
 import type { LeafSet } from '../merkle/leaf-set.ts';
 import { quorumOf } from '../quorum/consistency-level.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
@@ -23,6 +23,7 @@ import type { RateLimit } from '../runtime/rate-limit.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { SealedRecord } from '../version/record-codec.ts';
+import { type ComparisonRequest, differenceFrom } from './partition-comparison.ts';
 
 /** Mean pause between two partitions, milliseconds. */
 const LOOK_EVERY_MS = 1_000;
@@ -49,7 +50,7 @@ interface SurplusPorts {
   readonly log: Log;
 }
 
-type OfferType = 'transfer.digests' | 'replica.version' | 'replica.repair';
+type OfferType = ComparisonRequest | 'replica.version' | 'replica.repair';
 
 /** Present replicas that answer, and in which leaves each may lack something. */
 type Takers = Map<NodeId, LeafSet>;
@@ -137,15 +138,14 @@ export class Surplus {
 
   async #takers(ring: Ring, partition: Partition): Promise<Takers> {
     const { epoch } = ring;
-    const request = { type: 'transfer.digests', epoch, partition } as const;
     const own = await this.#ports.scan.contents(partition, ring);
     const takers: Takers = new Map();
     await Promise.all(
       ring.replicasOf(partition).map(async (node) => {
-        const reply = await this.#ask<'transfer.digests'>(ring, node, request, DIGESTS_TIMEOUT_MS);
-        const theirs = reply && LeafDigests.decode(reply.digests);
-        if (theirs === undefined) return;
-        takers.set(node, own.digests.differingFrom(theirs));
+        const found = await differenceFrom(own.digests, { epoch, partition }, (request) =>
+          this.#ask(ring, node, request, DIGESTS_TIMEOUT_MS),
+        );
+        if (typeof found !== 'string') takers.set(node, found.leaves);
       }),
     );
     return takers;

@@ -5,7 +5,8 @@
  */
 import type { Epoch, Key, NodeId, Partition } from '../ids.ts';
 import type { EpochCheck } from '../membership/epoch-check.ts';
-import { leafOf } from '../merkle/leaf-digests.ts';
+import { BranchDigests } from '../merkle/branch-digests.ts';
+import { type LeafDigests, leafOf } from '../merkle/leaf-digests.ts';
 import { decodeLeaves, type LeafSet } from '../merkle/leaf-set.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
 import type { KnownContents } from '../replica/known-contents.ts';
@@ -18,7 +19,10 @@ import { type Clock, sleep } from '../runtime/clock.ts';
 import type { RateLimit } from '../runtime/rate-limit.ts';
 import { StoreReadError } from '../storage/store.ts';
 
-export type TransferHandlers = Pick<Handlers, 'transfer.digests' | 'transfer.records'>;
+export type TransferHandlers = Pick<
+  Handlers,
+  'transfer.branches' | 'transfer.digests' | 'transfer.records'
+>;
 
 /** Walks through partitions at once; beyond it whoever asks has to come again. */
 const MAX_SERVED = 8;
@@ -49,6 +53,7 @@ export class TransferSource {
   #serving = 0;
 
   readonly handlers: TransferHandlers = {
+    'transfer.branches': (request, context) => this.#branches(request, context),
     'transfer.digests': (request, context) => this.#digests(request, context),
     'transfer.records': (request, context) => this.#records(request, context),
   };
@@ -87,15 +92,36 @@ export class TransferSource {
     this.#closing.abort();
   }
 
-  #digests(
-    { epoch, partition }: RequestOf<'transfer.digests'>,
+  #branches(
+    request: RequestOf<'transfer.branches'>,
     context: RequestContext,
-  ): ReturnType<TransferHandlers['transfer.digests']> {
+  ): Promise<Served<ReplyOf<'transfer.branches'>>> {
+    return this.#compare(request, context, (digests) => ({
+      branches: BranchDigests.of(digests).encode(),
+    }));
+  }
+
+  async #digests(
+    request: RequestOf<'transfer.digests'>,
+    context: RequestContext,
+  ): Promise<Served<ReplyOf<'transfer.digests'>>> {
+    const leaves = decodeLeaves(request.leaves);
+    if (leaves === undefined) return refused('not_ready');
+    return this.#compare(request, context, (digests) => ({
+      digests: digests.only(leaves).encode(),
+    }));
+  }
+
+  #compare<Reply>(
+    { epoch, partition }: { readonly epoch: Epoch; readonly partition: Partition },
+    context: RequestContext,
+    tell: (digests: LeafDigests) => Reply,
+  ): Promise<Served<Reply>> {
     return this.#serve({ epoch, partition }, context, async (ring) => {
       const { digests, damaged, whole } = await this.#contents.of(partition, ring);
       for (const key of damaged.slice(0, MAX_HEALED)) this.#onDamaged(key);
       if (damaged.length > 0 || !whole) return refused('damaged');
-      return this.#throttled({ digests: digests.encode() }, 0, context);
+      return this.#throttled(tell(digests), 0, context);
     });
   }
 

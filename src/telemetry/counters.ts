@@ -19,7 +19,10 @@ export type CounterName =
   | 'partitions_pulled_total'
   | 'surplus_partitions_removed_total'
   | 'surplus_records_offered_total'
+  /** Of records that were stored. */
   | 'transfer_bytes_total'
+  /** Over the connections that this node opened for transfers, both ways, with all that frames it. */
+  | 'transfer_connections_bytes_total'
   | 'transfer_records_total'
   | 'versions_too_far_ahead_total';
 

@@ -59,8 +59,12 @@ export const MESSAGE_SAMPLES: Samples = {
     ],
     replies: [{}],
   },
+  'transfer.branches': {
+    requests: [{ type: 'transfer.branches', epoch, partition: 65_535 as Partition }],
+    replies: [{ branches: record }],
+  },
   'transfer.digests': {
-    requests: [{ type: 'transfer.digests', epoch, partition: 65_535 as Partition }],
+    requests: [{ type: 'transfer.digests', epoch, partition, leaves }],
     replies: [{ digests: record }],
   },
   'transfer.records': {

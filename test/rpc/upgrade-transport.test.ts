@@ -175,13 +175,13 @@ describe('calls', () => {
     let upgrades = 0;
     const [a, b] = await startTwo();
     b.server.on('upgrade', () => (upgrades += 1));
-    const digests = { type: 'transfer.digests', epoch, partition: 0 as Partition } as const;
+    const branches = { type: 'transfer.branches', epoch, partition: 0 as Partition } as const;
     const ask = () =>
       Promise.all([
         a.transport.call(b.nodeId, READ, CLIENT),
         a.transport.call(b.nodeId, READ, { ...CLIENT, traffic: 'repair' }),
         a.transport.call(b.nodeId, RING, { ...CLIENT, traffic: 'membership' }),
-        a.transport.call(b.nodeId, digests, { ...CLIENT, traffic: 'transfer' }),
+        a.transport.call(b.nodeId, branches, { ...CLIENT, traffic: 'transfer' }),
       ]);
     for (let time = 0; time < 2; time++) {
       expect((await ask()).every(({ ok }) => ok)).toBe(true);

@@ -239,30 +239,35 @@ describe('the pull of a partition', () => {
     expect(await pull.attempt()).toBe(false);
   });
 
-  test.each(['transfer.digests', 'transfer.records'] as const)(
+  test.each(['transfer.branches', 'transfer.digests', 'transfer.records'] as const)(
     'dies with its epoch while it waits for %s, and stores nothing any more',
     async (type) => {
       const pull = await begin(D, JOINT);
-      for (const id of [A, B, C]) await pull.copy(id).keep(...records(10));
+      for (const id of [A, B, C]) await pull.copy(id).keep(record('x', 2));
+      await pull.own.keep(record('x', 1));
       pull.onAnswer = (request) => {
         if (request.type === type) pull.own.membership.ring = ringOf(3, [A, B, C], [A, B, C]);
       };
       expect(await pull.attempt()).toBe(false);
       expect(pull.asked.at(-1)?.type).toBe(type);
-      expect(await pull.own.keys()).toEqual([]);
-      expect(pull.rests).toBe(type === 'transfer.digests' ? 0 : 1);
+      expect(await pull.own.replica.read(P, 'x' as Key)).toMatchObject({
+        record: { version: record('x', 1).version },
+      });
+      expect(pull.rests).toBe(type === 'transfer.records' ? 1 : 0);
     },
   );
 
   test.each([
     ['a record of nobody', { records: [Buffer.from('nonsense')], next: undefined }],
-    ['bytes that are no digests', { digests: Buffer.from('nonsense') }],
+    ['bytes that are no digests of branches', { branches: Buffer.from('nonsense') }],
+    ['bytes that are no digests of leaves', { digests: Buffer.from('nonsense') }],
   ])('believes no source that sends %s', async (_what, reply) => {
     const pull = await begin(D, JOINT);
-    for (const id of [A, B, C]) await pull.copy(id).keep(record('x'));
+    for (const id of [A, B, C]) await pull.copy(id).keep(record('x', 2), record('y'));
+    await pull.own.keep(record('x', 1));
     pull.forged = reply;
     expect(await pull.attempt()).toBe(false);
-    expect(await pull.own.keys()).toEqual([]);
+    expect(await pull.own.keys()).toEqual(['x']);
     expect(pull.failed).toEqual([A, B, C]);
   });
 
@@ -294,7 +299,7 @@ describe('the pull of a partition', () => {
     for (const id of [A, B, C]) await ended.copy(id).keep(...records(300));
     ended.onRest = () => ended.over.abort();
     expect(await ended.attempt()).toBe(false);
-    expect(ended.asked.map(({ type }) => type)).toEqual(['transfer.digests']);
+    expect(ended.asked.map(({ type }) => type)).toEqual(['transfer.branches']);
   });
 
   test('leaves sources alone that rest', async () => {
@@ -380,6 +385,7 @@ async function begin(self: NodeId, ring: Ring) {
 
 function serve(copy: Copy, request: Request, context: RequestContext): Promise<Served<unknown>> {
   const { handlers } = copy.source;
+  if (request.type === 'transfer.branches') return handlers[request.type](request, context);
   if (request.type === 'transfer.digests') return handlers[request.type](request, context);
   if (request.type === 'transfer.records') return handlers[request.type](request, context);
   throw new Error(`nobody pulls by ${request.type}`);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ReplicaSide } from '../../src/coordinator/replica-side.ts';
 import type { Epoch, Key, NodeId, Partition } from '../../src/ids.ts';
 import type { Membership } from '../../src/membership/membership.ts';
+import { BranchDigests } from '../../src/merkle/branch-digests.ts';
 import { LeafDigests, leafOf } from '../../src/merkle/leaf-digests.ts';
 import { encodeLeaves, LEAVES } from '../../src/merkle/leaf-set.ts';
 import { VersionClock } from '../../src/replica/version-clock.ts';
@@ -70,8 +71,9 @@ describe('a source of transfers', () => {
     await copy.damage('key00007');
     expect(reasonOf(await digestsOf(copy))).toBe('damaged');
     expect(copy.healed).toEqual(['key00007']);
+    expect(reasonOf(await branchesOf(copy))).toBe('damaged');
     expect(reasonOf(await pageOf(copy))).toBe('damaged');
-    expect(copy.healed).toHaveLength(2);
+    expect(copy.healed).toHaveLength(3);
   });
 
   test('refuses while records are known to be missing', async () => {
@@ -83,6 +85,19 @@ describe('a source of transfers', () => {
     await lossy.store.batch(lossy.lossy.mark(P));
     expect(reasonOf(await digestsOf(lossy))).toBe('damaged');
     expect(reasonOf(await pageOf(lossy))).toBe('damaged');
+  });
+
+  test('tells its branches, and more closely the leaves that are asked for', async () => {
+    const copy = await openCopy(A, JOINT);
+    await copy.keep(...records(2_500, 300));
+    const whole = replyOf(await digestsOf(copy));
+    const branches = await branchesOf(copy);
+    if (!branches.ok) throw new Error('refused');
+    expect(branches.reply.branches).toEqual(BranchDigests.of(whole).encode());
+    const some = replyOf(await digestsOf(copy, P, encodeLeaves(new Set([3, 77]))));
+    expect(some.records).toBe(whole.countOf(3) + whole.countOf(77));
+    expect(some.differingFrom(whole.only(new Set([3, 77])))).toEqual(new Set());
+    expect(reasonOf(await digestsOf(copy, P, new Uint8Array(31)))).toBe('not_ready');
   });
 
   test('hands out all records of the leaves that are wanted, in pages of bounded size', async () => {
@@ -163,9 +178,14 @@ describe('a source of transfers', () => {
   });
 });
 
-function digestsOf(copy: Copy, partition = P) {
-  const request = { type: 'transfer.digests', epoch: 2 as Epoch, partition } as const;
+function digestsOf(copy: Copy, partition = P, leaves = ALL_LEAVES) {
+  const request = { type: 'transfer.digests', epoch: 2 as Epoch, partition, leaves } as const;
   return copy.source.handlers['transfer.digests'](request, contextOf(copy));
+}
+
+function branchesOf(copy: Copy, partition = P) {
+  const request = { type: 'transfer.branches', epoch: 2 as Epoch, partition } as const;
+  return copy.source.handlers['transfer.branches'](request, contextOf(copy));
 }
 
 function pageOf(copy: Copy, after?: Key, leaves = ALL_LEAVES) {
