@@ -8,7 +8,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'undici';
-import { freePort, StartProcess } from '../integration/start-process.ts';
+import { freePort } from '../integration/free-port.ts';
+import { StartProcess } from '../integration/start-process.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { pause } from './pause.ts';
 

@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { freePort } from './free-port.ts';
 import { temporaryFolder } from './live-cluster.ts';
-import { freePort, StartProcess } from './start-process.ts';
+import { StartProcess } from './start-process.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.js');
 const WITHIN = { timeout: 60_000, interval: 100 };

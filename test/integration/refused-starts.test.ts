@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { settled } from '../faults/cluster-report.ts';
 import { FaultCluster, type FaultNode } from '../faults/fault-cluster.ts';
+import { freePort } from './free-port.ts';
 import { temporaryFolder } from './live-cluster.ts';
-import { freePort, StartProcess } from './start-process.ts';
+import { StartProcess } from './start-process.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let running: StartProcess[];

@@ -9,8 +9,9 @@ import { Ring } from '../../src/ring/ring.ts';
 import { decodeRing, encodeRing } from '../../src/ring/ring-codec.ts';
 import type { Handlers } from '../../src/rpc/messages.ts';
 import { type Peer, startPeer } from '../rpc/peers.ts';
+import { freePort } from './free-port.ts';
 import { temporaryFolder } from './live-cluster.ts';
-import { freePort, StartProcess } from './start-process.ts';
+import { StartProcess } from './start-process.ts';
 
 const CALL = { timeoutMs: 5_000, traffic: 'membership' } as const;
 
