@@ -19,6 +19,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
     { PEER_LIMITS },
     { UpgradeTransport },
     { Lives },
+    { RepairReport },
     { LentStore },
     { openStore },
     { pinoLog },
@@ -32,6 +33,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
     import('./rpc/limits.ts'),
     import('./rpc/upgrade-transport.ts'),
     import('./runtime/lives.ts'),
+    import('./stabilizer/repair-report.ts'),
     import('./storage/lent-store.ts'),
     import('./storage/open-store.ts'),
     import('./telemetry/pino-log.ts'),
@@ -124,6 +126,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
       await node.close();
       throw error;
     }
+    const repairs = new RepairReport({ counters, events: node.events, clock, random, log });
     const { nodeId, incarnation } = node.identity;
     log.info('this node listens', { address: address(), nodeId, incarnation });
     return {
@@ -131,6 +134,7 @@ async function startNode(config: Config, hooks: ProcessHooks): Promise<RunningNo
         // The node still talks to its peers while clients' requests are finished; their connections
         // end with it.
         await http.drain();
+        await repairs.stop();
         await node.close();
         await http.close();
       },

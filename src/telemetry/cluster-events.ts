@@ -32,6 +32,13 @@ export type ClusterEvent =
       readonly toPull: number;
       readonly pulled: number;
     }
+  /** Since this node started: damaged records found on its disk, records gone from it, and those made good. */
+  | {
+      readonly type: 'repair.progress';
+      readonly damaged: number;
+      readonly missing: number;
+      readonly healed: number;
+    }
   | {
       readonly type: `replacement.${'frozen' | 'thawed'}`;
       readonly dead: number;
