@@ -39,6 +39,9 @@ simulate: node_modules ## SEED=s: one run with its trace; RUNS=n [SEED=s] [RECOR
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node build/test/simulator/simulate.js
 
+simulate-handoff: node_modules ## ROUNDS=n (1000): two nodes join and two leave, while clients write, again and again
+	@SIMULATED_HANDOFFS=$(or $(ROUNDS),1000) $(BIN)/vitest run --project simulation handoff
+
 simulate-speed: node_modules ## how fast simulated time passes at 100 operations a second
 	@$(BIN)/tsc -p tsconfig.tools.json
 	@node --max-semi-space-size=64 build/test/simulator/measure-speed.js
@@ -113,5 +116,5 @@ need-n:
 clean: ## remove what was built
 	rm -rf dist build node_modules
 
-.PHONY: help install build start check unit test simulate simulate-speed mutants reliability model integration faults fuzz containers bench \
+.PHONY: help install build start check unit test simulate simulate-handoff simulate-speed mutants reliability model integration faults fuzz containers bench \
   bench-heal up down kill revive pause unpause status demo need-n clean

@@ -2,7 +2,7 @@
  * The replica's side of the coordinator's messages: the epoch is checked, then one call to the
  * replica. The node's own local calls come through here too, so that they pass the same checks.
  */
-import type { Epoch, NodeId, Partition } from '../ids.ts';
+import type { Epoch, Key, NodeId, Partition } from '../ids.ts';
 import type { EpochCheck } from '../membership/epoch-check.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
@@ -13,6 +13,7 @@ import type { Ring } from '../ring/ring.ts';
 import type {
   Handlers,
   Pressure,
+  Refusal,
   RequestContext,
   RequestLevel,
   RequestOf,
@@ -30,6 +31,10 @@ export type ReplicaHandlers = Pick<
   Handlers,
   'replica.version' | 'replica.read' | 'replica.write' | 'replica.repair' | 'replica.heal'
 >;
+
+type Admitted =
+  | { readonly ok: true; readonly partition: Partition }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 interface ClientWrite {
   readonly epoch: Epoch;
@@ -94,10 +99,9 @@ export class ReplicaSide {
     { epoch, key, level }: RequestOf<'replica.version'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.version']> {
-    const checked = await this.#epochs.check(epoch, context);
-    if (!checked.ok) return checked;
-    const partition = checked.ring.partitionOf(key);
-    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
+    const admitted = await this.#admit(epoch, key, level, context);
+    if (!admitted.ok) return admitted;
+    const { partition } = admitted;
     const held = await this.#replica.read(partition, key);
     if (held.state === 'damaged') return refused('damaged');
     const record = held.state === 'record' ? held.record : undefined;
@@ -112,10 +116,9 @@ export class ReplicaSide {
     { epoch, key, level }: RequestOf<'replica.read'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.read']> {
-    const checked = await this.#epochs.check(epoch, context);
-    if (!checked.ok) return checked;
-    const partition = checked.ring.partitionOf(key);
-    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
+    const admitted = await this.#admit(epoch, key, level, context);
+    if (!admitted.ok) return admitted;
+    const { partition } = admitted;
     const held = await this.#replica.read(partition, key);
     if (held.state === 'damaged') return refused('damaged');
     return served({ record: held.state === 'record' ? held.record.bytes : undefined });
@@ -136,10 +139,9 @@ export class ReplicaSide {
     { epoch, record, level }: ClientWrite,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.write']> {
-    const checked = await this.#epochs.check(epoch, context);
-    if (!checked.ok) return checked;
-    const partition = checked.ring.partitionOf(record.key);
-    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
+    const admitted = await this.#admit(epoch, record.key, level, context);
+    if (!admitted.ok) return admitted;
+    const { partition } = admitted;
     if (this.#replica.space === 'exhausted') return refused('full');
     if (this.#replica.space === 'low' && !record.tombstone) return refused('full');
     if (this.#replica.overloaded) return refused('overloaded');
@@ -160,12 +162,11 @@ export class ReplicaSide {
     { epoch, record: bytes }: RequestOf<'replica.repair'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.repair']> {
-    const checked = await this.#epochs.check(epoch, context);
-    if (!checked.ok) return checked;
     const record = openSealed(bytes);
     if (record === undefined) return refused('damaged');
-    const partition = checked.ring.partitionOf(record.key);
-    if (!this.#mayServe(checked.ring, partition, 'quorum')) return refused('not_ready');
+    const admitted = await this.#admit(epoch, record.key, 'quorum', context);
+    if (!admitted.ok) return admitted;
+    const { partition } = admitted;
     if (this.#replica.space === 'exhausted') return refused('full');
     return this.#apply(partition, record, 'quorum', context);
   }
@@ -209,6 +210,36 @@ export class ReplicaSide {
       if (error instanceof StoreFullError) return refused('full');
       throw error;
     }
+  }
+
+  /**
+   * Whether a request may be served, and for which partition. A node that has just become a member has not
+   * asked the others yet, which takes it a moment: refused meanwhile, two that join at once would fail all
+   * requests for the partitions of which both are replicas.
+   */
+  async #admit(
+    epoch: Epoch,
+    key: Key,
+    level: RequestLevel,
+    context: RequestContext,
+  ): Promise<Admitted> {
+    const first = await this.#admitNow(epoch, key, level, context);
+    if (first.ok || first.refusal.reason !== 'not_ready') return first;
+    await this.#membership.whenTriedAll();
+    return this.#admitNow(epoch, key, level, context);
+  }
+
+  async #admitNow(
+    epoch: Epoch,
+    key: Key,
+    level: RequestLevel,
+    context: RequestContext,
+  ): Promise<Admitted> {
+    const checked = await this.#epochs.check(epoch, context);
+    if (!checked.ok) return checked;
+    const partition = checked.ring.partitionOf(key);
+    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
+    return { ok: true, partition };
   }
 
   /**

@@ -73,6 +73,8 @@ export class FailureDetector {
   #tracked: Ring | undefined;
   #metMajority = false;
   #triedAll = false;
+  /** Who waits for it. */
+  readonly #onTriedAll: (() => void)[] = [];
   #lookedOnce = false;
   #catchingUp = false;
   #stopped = false;
@@ -114,6 +116,7 @@ export class FailureDetector {
   /** Starts nothing any more; resolves when nothing is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#endWaiting();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await Promise.all(this.#underWay);
   }
@@ -161,6 +164,17 @@ export class FailureDetector {
   /** Whether every other member was pinged at least once since this node started. */
   get triedAll(): boolean {
     return this.#triedAll || this.#others().length === 0;
+  }
+
+  /** Resolves when they were, or when this node closes: what a ping may take, a second or two, at most. */
+  whenTriedAll(): Promise<void> {
+    if (this.triedAll || this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => this.#onTriedAll.push(resolve));
+  }
+
+  /** A ring has come into force: its new members are asked at once, and answer for this node's lease. */
+  ringChanged(): void {
+    if (!this.#stopped) this.#followRing();
   }
 
   /** Since when the member is dead here, by the own monotonic clock; `undefined` while it is not. */
@@ -343,6 +357,11 @@ export class FailureDetector {
     this.#tried.add(member);
     const others = this.#others();
     if (others.length > 0) this.#triedAll ||= others.every((other) => this.#tried.has(other));
+    if (this.#triedAll) this.#endWaiting();
+  }
+
+  #endWaiting(): void {
+    for (const resolve of this.#onTriedAll.splice(0)) resolve();
   }
 
   #noteEpoch(epoch: number, from: NodeId): void {

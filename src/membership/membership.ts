@@ -142,7 +142,10 @@ export class Membership {
       versionsBelowMs: () => this.versionsBelowMs,
     });
     this.#givenUp = new GivenUp(shared);
-    onRing.push(() => this.#givenUp.begin());
+    onRing.push(
+      () => this.#givenUp.begin(),
+      () => this.detector.ringChanged(),
+    );
     this.#givenUp.begin();
     this.#consent = new Consent({ ...shared, acceptor, deaths: this.detector });
     this.#lease = new QuorumLease({
@@ -305,6 +308,14 @@ export class Membership {
    */
   servesQuorum(ring: Ring): boolean {
     return this.detector.lookedForAll && this.#lease.holds(ring);
+  }
+
+  /**
+   * Resolves when this node has asked all others whether they are there since it started, which takes one
+   * round trip where they answer, and no longer than a ping may take. Before, it may serve nobody.
+   */
+  whenTriedAll(): Promise<void> {
+    return this.detector.whenTriedAll();
   }
 
   /** Own monotonic clock: since when a member has been dead here. */

@@ -233,6 +233,44 @@ test('a stopped one sends nothing and leaves no timer', async () => {
   expect(group.clock.timers).toBe(0);
 });
 
+describe('a ring with a new member', () => {
+  const LARGER = new Ring({ ...ringOf(membersFrom(1, 4)), epoch: (RING.epoch + 1) as Epoch });
+  const D = LARGER.members.map(({ id }) => id).find((id) => RING.member(id) === undefined);
+
+  test('has that member asked at once, by those who take the ring', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    await group.start(found(D), LARGER);
+    const nowMs = group.clock.monotonicMs();
+    await group.adopt(A, LARGER);
+    expect(group.pings.filter(({ to, atMs }) => to === D && atMs === nowMs)).toHaveLength(1);
+  });
+
+  test('has that member ask all others, which can be waited for', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    await group.start(found(D), LARGER);
+    const joined = group.at(found(D));
+    let asked = false;
+    group.delayMs = 30;
+    void joined.whenTriedAll().then(() => (asked = true));
+    await group.pass(20);
+    expect(asked).toBe(false);
+    await group.pass(20);
+    expect(asked).toBe(true);
+    await joined.whenTriedAll(); // at once
+  });
+
+  test('keeps nobody waiting behind the end of the node', async () => {
+    const group = await Group.begin();
+    group.fate = () => 'timeout';
+    await group.start(found(D), LARGER);
+    const waiting = group.at(found(D)).whenTriedAll();
+    await group.stop();
+    await waiting;
+  });
+});
+
 type Fate = 'arrives' | 'refused' | 'timeout' | 'lost';
 
 /** Detectors that call each other directly, all by one clock. */
@@ -301,7 +339,7 @@ class Group {
       log: silentLog,
       isHeld: async () => true,
       hasEnded: () => false,
-      onRing: () => undefined,
+      onRing: () => this.#detectors.get(self)?.ringChanged(),
       onDeparture: () => undefined,
     });
     this.#rings.set(self, rings);

@@ -11,7 +11,7 @@ import { RingWatch } from './ring-watch.ts';
 import { drawSettings, type RunSettings } from './run-settings.ts';
 import { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
-import { SimulatedCluster } from './simulated-cluster.ts';
+import { SimulatedCluster, type SimulatedNode } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import { Trace } from './trace.ts';
 import { Verdict } from './verdict.ts';
@@ -46,10 +46,28 @@ export interface SeedResult {
   readonly flaws: readonly Flaw[];
 }
 
+/** Where a run takes place. */
+export interface Stage {
+  readonly cluster: SimulatedCluster;
+  readonly scheduler: Scheduler;
+  readonly rings: RingWatch;
+}
+
+/** What happens in a run, besides the faults and changes that its seed draws. */
+export interface Plot {
+  /** Whether something may come about yet that was asked for. */
+  readonly underWay: boolean;
+  /** Whether clients send requests to it. */
+  serves(node: SimulatedNode): boolean;
+  start(): void;
+  heal(): void;
+}
+
 export interface RunOptions {
   /** Takes the place of what the seed draws. */
   readonly settings?: Partial<RunSettings>;
   readonly omissions?: Omissions;
+  readonly plot?: (stage: Stage) => Plot;
   /** Judges the history in place of the checkers. */
   readonly judge?: Judge;
   /** False: nobody looks on, and there are no flaws but those of progress; the hash is what is wanted. */
@@ -89,6 +107,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   for (const node of cluster.nodes)
     scheduler.after(starts.fraction() * 500, () => cluster.start(node));
   await scheduler.run(READY_WITHIN_MS, () => cluster.ready);
+  const plot = options.plot?.({ cluster, scheduler, rings });
   const workload = new Workload({
     cluster,
     scheduler,
@@ -97,6 +116,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     settings: {
       ...settings,
       untilMs: scheduler.nowMs + settings.workloadMs,
+      serves: (node) => plot?.serves(node) !== false,
     },
   });
   const { history } = workload;
@@ -127,7 +147,6 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     contract,
     random: new SeededRandom(seed, 'forced rings'),
   });
-
   const flaws: Flaw[] = [];
   let hash: string | undefined;
   const result = (): SeedResult => ({
@@ -160,6 +179,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   faults.start();
   changes.start();
   forced.start();
+  plot?.start();
   await scheduler.run(
     scheduler.nowMs + settings.workloadMs + END_WITHIN_MS,
     () => !workload.working,
@@ -168,13 +188,14 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
 
   changes.heal();
   forced.heal();
+  plot?.heal();
   faults.heal();
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
   const withinMs =
     RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (contract === 'still' ? 0 : graceMs);
   const operators = {
     get underWay() {
-      return changes.underWay || forced.underWay;
+      return changes.underWay || forced.underWay || plot?.underWay === true;
     },
   };
   const restFrom = { cluster, scheduler, rings, changes: operators, withinMs };

@@ -5,7 +5,7 @@ import type { ConsistencyLevel } from '../../src/quorum/consistency-level.ts';
 import { History, type Operation, type Result } from './history.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
-import type { SimulatedCluster } from './simulated-cluster.ts';
+import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
 import type { Trace } from './trace.ts';
 
 export interface WorkloadSettings {
@@ -16,6 +16,8 @@ export interface WorkloadSettings {
   readonly meanPauseMs: number;
   readonly level: ConsistencyLevel;
   readonly untilMs: number;
+  /** Whether clients send requests to it while it runs. */
+  readonly serves: (node: SimulatedNode) => boolean;
 }
 
 interface Client {
@@ -85,7 +87,7 @@ export class Workload {
   }
 
   #operate(client: Client): void {
-    const { running } = this.#cluster;
+    const running = this.#cluster.running.filter((node) => this.#settings.serves(node));
     if (running.length === 0) {
       this.#pause(client);
       return;
