@@ -312,7 +312,12 @@ export const FAILURE_MODES: readonly FailureMode[] = [
         'stabilizer/partition-pull.test.ts',
         'dies with its epoch, and takes the ring of a source that refused its own',
       ],
+      [
+        'simulation/transfers.test.ts',
+        'what a transition that was given up left behind brings no deleted record back (failure mode 24)',
+      ],
     ],
+    mutants: ['older-epochs-served'],
   },
   {
     number: '25',
@@ -321,6 +326,10 @@ export const FAILURE_MODES: readonly FailureMode[] = [
       [
         'simulation/transfers.test.ts',
         'writes go on, and none that was acknowledged is missing in the end',
+      ],
+      [
+        'simulation/handoff.test.ts',
+        'two nodes join and two leave, again and again, while 40 clients write 10 keys: nothing is lost, and no request fails (failure mode 25)',
       ],
       SEEDS,
     ],
@@ -348,6 +357,10 @@ export const FAILURE_MODES: readonly FailureMode[] = [
       [
         'simulation/failure-detection.test.ts',
         'of %i that pauses for 3 s convicts nobody, and nobody it',
+      ],
+      [
+        'simulation/failure-detection.test.ts',
+        'over a day of nodes with pauses of 0.5 to 30 s, nobody who did not pause for 3 s is believed dead (failure mode 27)',
       ],
       [
         'integration/failure-detection.test.ts',

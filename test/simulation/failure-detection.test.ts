@@ -1,5 +1,6 @@
 /** Whole nodes that lose sight of each other: who is believed dead, and how soon (protocol, section 6). */
 import { describe, expect, test } from 'vitest';
+import { SeededRandom } from '../simulator/seeded-random.ts';
 import { Story } from '../simulator/story.ts';
 
 const ALL = [1, 2, 3, 4, 5];
@@ -120,6 +121,39 @@ describe('nobody is believed dead, or suspect,', () => {
     expect(said.filter((line) => line.includes('a member is'))).toEqual([]);
   }
 });
+
+test('over a day of nodes with pauses of 0.5 to 30 s, nobody who did not pause for 3 s is believed dead (failure mode 27)', async () => {
+  const story = await settled();
+  const random = new SeededRandom(27, 'pauses');
+  const pauses: { readonly of: string; readonly fromMs: number; readonly untilMs: number }[] = [];
+  while (story.scheduler.nowMs < DAY_MS / ALL.length) {
+    await story.pass(random.between(5_000, 60_000));
+    // Two at once now and then: one of them may be who is asked about the other.
+    const struck = [random.pick(ALL), random.pick(ALL)].slice(0, random.pick([1, 1, 2]));
+    const fromMs = story.scheduler.nowMs;
+    const untilMs = fromMs + random.pick([500, 1_000, 2_000, 2_900, 5_000, 10_000, 30_000]);
+    for (const number of struck) {
+      story.node(number).life.pause();
+      pauses.push({ of: `node${number}`, fromMs, untilMs });
+    }
+    await story.pass(untilMs - fromMs);
+    for (const number of struck) story.node(number).life.resume();
+  }
+  await story.pass(10_000);
+  expectAllAlive(story);
+  const found = deaths(story, 0);
+  const wrong = found.filter(
+    ({ of, afterMs: atMs }) =>
+      !pauses.some(
+        (pause) => pause.of === of && pause.fromMs + 3_000 < atMs && atMs < pause.untilMs + 1_000,
+      ),
+  );
+  expect(wrong).toEqual([]);
+  expect(found.length).toBeGreaterThan(100);
+  expect(pauses.length).toBeGreaterThan(300);
+}, 120_000);
+
+const DAY_MS = 24 * 3_600_000;
 
 test('both sides of a split believe each other dead; healed, everybody is alive again', async () => {
   const story = await settled();

@@ -242,6 +242,50 @@ describe('surplus', () => {
   });
 });
 
+/**
+ * What a transition left behind acts after it. The nine steps are those of ScyllaDB's developers ("Topology
+ * guards" in their document on the topology over Raft).
+ */
+test('what a transition that was given up left behind brings no deleted record back (failure mode 24)', async () => {
+  const tale = await Tale.begin(); // 1: three replicas
+  const { story } = tale;
+  await tale.fill(3); // 2: written everywhere
+  const [key = ''] = tale.keys;
+  const late: { readonly type: string; readonly done: boolean }[] = [];
+  story.network.onServed = ({ request, done }) => {
+    if ('epoch' in request && request.epoch === 2) late.push({ type: request.type, done });
+  };
+  const sent = new Set<string>();
+  story.network.onSent = (_, request) => {
+    if ('epoch' in request && request.epoch === 2) sent.add(request.type);
+  };
+  story.network.holdUp = ({ type }) => (LEFT_BEHIND.has(type) ? HELD_UP_MS : 0);
+  const heldFromMs = story.scheduler.nowMs;
+  await tale.replaceLast(); // 3: one gives its place to another
+  await story.get(tale.bystander, key).catch(() => undefined); // it repairs the new one, or would
+  await story.until(() => [...LEFT_BEHIND].every((type) => sent.has(type)));
+  expect(await tale.recordsOn(tale.joining)).toBe(0);
+  await tale.tell({ epoch: 3 as Epoch }); // 4: given up, while that is on its way
+  story.network.holdUp = () => 0;
+  await tale.changeTo([...tale.kept, tale.joining], 4 as Epoch); // 5: once more, to the end
+  await tale.pulled(tale.joining, ...tale.kept);
+  await tale.settle();
+  const present = [...tale.kept, tale.joining];
+  await story.delete(tale.bystander, key, 'all'); // 6: deleted everywhere
+  await tale.expectEqual(...present); // 7: nothing is left to repair
+  await story.pass(heldFromMs + HELD_UP_MS - 50 - story.scheduler.nowMs);
+  for (const number of present) await story.tamper(number, key, () => undefined); // 8: tombstones go
+  late.length = 0;
+  await story.pass(10_000); // 9: what was on its way arrives
+  expect(late.map(({ type }) => type)).toEqual(expect.arrayContaining([...LEFT_BEHIND]));
+  expect(late.filter(({ done }) => done)).toEqual([]);
+  for (const number of present) expect(await story.onDisk(number, key)).toBeUndefined();
+});
+
+/** What brings records to a new replica. */
+const LEFT_BEHIND: ReadonlySet<string> = new Set(['replica.repair', 'transfer.records']);
+const HELD_UP_MS = 600_000;
+
 /** A page that was under way when it was lost, and the largest record behind it. */
 const PAGE_AND_MORE = 300_000;
 
