@@ -1,4 +1,4 @@
-/** What is counted, by name. A name is `<what>_total`; see `docs/operations.md` for the meanings. */
+/** What is counted, by name. A name is `<what>_total`. */
 export type CounterName =
   | 'aside_records_damaged_total'
   | 'aside_records_offered_total'
