@@ -40,11 +40,17 @@ export class WriteOnce {
     const under = this.#serving.get(version);
     if (under !== undefined) return this.#after(under, version, write);
     const served = write()
-      .then((answer) => {
-        if (answer.ok) this.#rememberAccepted(version);
-        else this.#rememberRefused(version, answer.refusal);
-        return answer;
-      })
+      .then(
+        (answer) => {
+          if (answer.ok) this.#rememberAccepted(version);
+          else this.#rememberRefused(version, answer.refusal);
+          return answer;
+        },
+        (error: unknown) => {
+          this.#rememberAccepted(version); // it may be on the disk
+          throw error;
+        },
+      )
       .finally(() => this.#serving.delete(version));
     this.#serving.set(version, served);
     return served;

@@ -59,6 +59,15 @@ describe("a client's write whose message arrives again", () => {
     expect(writes.serving).toBe(0);
   });
 
+  test('is not refused after it broke: it may be on the disk', async () => {
+    const writes = new WriteOnce();
+    const broken = async () => {
+      throw new Error('lost touch');
+    };
+    await expect(writes.serve(VERSION, broken)).rejects.toThrow('lost touch');
+    await expect(writes.serve(VERSION, async () => FULL)).rejects.toThrow(AcceptedBeforeError);
+  });
+
   test('is remembered as long as it may still be on its way, and not for ever', async () => {
     const writes = new WriteOnce();
     for (let at = 1; at <= 5_000; at++) await writes.serve(versionAt(at), async () => FULL);
