@@ -5,8 +5,11 @@ import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 
-/** A disk that goes bad yields thousands of damaged records; one event a second tells of all of them. */
-const TELL_EVERY_MS = 1_000;
+/**
+ * A disk that goes bad yields thousands of damaged records, for hours: one event tells of many of them, so
+ * that what else happened is kept.
+ */
+const TELL_EVERY_MS = 10_000;
 
 interface Repair {
   /** Damaged records that were found on this disk; one that is read twice counts twice. */
@@ -22,7 +25,7 @@ export class RepairReport {
   readonly #counters: Counters;
   readonly #events: ClusterEvents;
   readonly #loop: Loop;
-  #told: Repair = { damaged: 0, missing: 0, healed: 0 };
+  #told: Repair;
 
   constructor(options: {
     readonly counters: Counters;
@@ -33,6 +36,7 @@ export class RepairReport {
   }) {
     const { counters, events, clock, random, log } = options;
     this.#counters = counters;
+    this.#told = this.#now; // a former life of this node told of it
     this.#events = events;
     this.#loop = new Loop({
       clock,
@@ -47,13 +51,17 @@ export class RepairReport {
     return this.#loop.stop();
   }
 
-  #tell(): void {
-    const { damaged, missing, healed } = this.#told;
-    const now: Repair = {
+  get #now(): Repair {
+    return {
       damaged: this.#counters.get('records_damaged_total'),
       missing: this.#counters.get('records_missing_total'),
       healed: this.#counters.get('records_healed_total'),
     };
+  }
+
+  #tell(): void {
+    const now = this.#now;
+    const { damaged, missing, healed } = this.#told;
     if (now.damaged === damaged && now.missing === missing && now.healed === healed) return;
     this.#told = now;
     this.#events.tell({ type: 'repair.progress', ...now });

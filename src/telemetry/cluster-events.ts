@@ -32,7 +32,7 @@ export type ClusterEvent =
       readonly toPull: number;
       readonly pulled: number;
     }
-  /** Since this node started: damaged records found on its disk, records gone from it, and those made good. */
+  /** Since the process started: damaged records found on its disk, records gone from it, and those made good. */
   | {
       readonly type: 'repair.progress';
       readonly damaged: number;
