@@ -41,7 +41,8 @@ export async function differenceFrom(
   if (typeof more === 'string') return more;
   const theirCounts = new Map<number, number>();
   for (const leaf of differing) theirCounts.set(leaf, branches.countOf(leaf));
-  for (const [leaf, count] of more) theirCounts.set(leaf, count);
+  // Should the other disk lose a record in between, what it said first is what it owes.
+  for (const [leaf, count] of more) theirCounts.set(leaf, Math.max(count, branches.countOf(leaf)));
   const leaves = new Set(theirCounts.keys());
   for (const [leaf, count] of theirCounts) if (count === 0) theirCounts.delete(leaf);
   return { leaves, theirCounts };
