@@ -214,7 +214,7 @@ export class ReplicaSide {
 
   /**
    * Whether a request may be served, and for which partition. A node that has just become a member has not
-   * asked the others yet, which takes it a moment: refused meanwhile, two that join at once would fail all
+   * met the others yet, which takes it a moment: refused meanwhile, two that join at once would fail all
    * requests for the partitions of which both are replicas.
    */
   async #admit(
@@ -223,23 +223,16 @@ export class ReplicaSide {
     level: RequestLevel,
     context: RequestContext,
   ): Promise<Admitted> {
-    const first = await this.#admitNow(epoch, key, level, context);
-    if (first.ok || first.refusal.reason !== 'not_ready') return first;
-    await this.#membership.whenTriedAll();
-    return this.#admitNow(epoch, key, level, context);
-  }
-
-  async #admitNow(
-    epoch: Epoch,
-    key: Key,
-    level: RequestLevel,
-    context: RequestContext,
-  ): Promise<Admitted> {
-    const checked = await this.#epochs.check(epoch, context);
-    if (!checked.ok) return checked;
-    const partition = checked.ring.partitionOf(key);
-    if (!this.#mayServe(checked.ring, partition, level)) return refused('not_ready');
-    return { ok: true, partition };
+    for (;;) {
+      const checked = await this.#epochs.check(epoch, context);
+      if (!checked.ok) return checked;
+      const partition = checked.ring.partitionOf(key);
+      if (this.#mayServe(checked.ring, partition, level)) return { ok: true, partition };
+      const mayServeSoon = level === 'quorum' && checked.ring.keeps(this.#self, partition);
+      const meeting = mayServeSoon ? this.#membership.nextMeeting() : undefined;
+      if (meeting === undefined) return refused('not_ready');
+      await meeting;
+    }
   }
 
   /**

@@ -21,6 +21,8 @@ import type { PeerClocks } from './peer-clocks.ts';
 import type { RememberedBounds } from './remembered-bounds.ts';
 import type { RingHolder } from './ring-holder.ts';
 
+/** How long a member may take to answer when it is first met, milliseconds. */
+const MEETING_MS = 500;
 const EXCHANGE_TIMEOUT_MS = 1_000;
 const LOOK_FOR_MISSING_EVERY_MS = 1_000;
 /** After its start a node waits for all members for so long before a majority is enough. */
@@ -73,8 +75,10 @@ export class FailureDetector {
   #tracked: Ring | undefined;
   #metMajority = false;
   #triedAll = false;
-  /** Who waits for it. */
-  readonly #onTriedAll: (() => void)[] = [];
+  /** Members that have not answered in this life, and were asked when the ring came into force. */
+  readonly #meeting = new Set<NodeId>();
+  /** Who waits for the next of them. */
+  readonly #onMeeting: (() => void)[] = [];
   #lookedOnce = false;
   #catchingUp = false;
   #stopped = false;
@@ -116,7 +120,7 @@ export class FailureDetector {
   /** Starts nothing any more; resolves when nothing is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#endWaiting();
+    this.#endMeeting();
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await Promise.all(this.#underWay);
   }
@@ -166,10 +170,13 @@ export class FailureDetector {
     return this.#triedAll || this.#others().length === 0;
   }
 
-  /** Resolves when they were, or when this node closes: what a ping may take, a second or two, at most. */
-  whenTriedAll(): Promise<void> {
-    if (this.triedAll || this.#stopped) return Promise.resolve();
-    return new Promise((resolve) => this.#onTriedAll.push(resolve));
+  /**
+   * Resolves when one more of the members answered for the first time in this life, or was silent for as long
+   * as a ping may take; `undefined` when no such answer is awaited.
+   */
+  nextMeeting(): Promise<void> | undefined {
+    if (this.#meeting.size === 0 || this.#stopped) return undefined;
+    return new Promise((resolve) => this.#onMeeting.push(resolve));
   }
 
   /** A ring has come into force: its new members are asked at once, and answer for this node's lease. */
@@ -202,9 +209,19 @@ export class FailureDetector {
     if (ring === undefined || ring === this.#tracked) return;
     this.#tracked = ring;
     const members = ring.members.map(({ id }) => id);
+    const known = new Set(members.filter((member) => this.#swim.state(member) !== 'left'));
     this.#contacts.keepOnly(new Set(members));
     this.#options.bounds.keepOnly(new Set(members));
     this.#perform(this.#swim.track({ members, graceMs: ring.graceMs }, this.#nowMs));
+    for (const member of this.#others()) {
+      if (this.#contacts.lastAcked(member) === undefined) this.#meet(member, known.has(member));
+    }
+  }
+
+  /** What it answered under an older ring than its own counted for nothing, so it is asked again. */
+  #meet(member: NodeId, wasKnown: boolean): void {
+    this.#meeting.add(member);
+    if (wasKnown) this.#inBackground(async () => void (await this.#ping(member, MEETING_MS)));
   }
 
   #perform(effects: readonly Effect[]): void {
@@ -357,11 +374,11 @@ export class FailureDetector {
     this.#tried.add(member);
     const others = this.#others();
     if (others.length > 0) this.#triedAll ||= others.every((other) => this.#tried.has(other));
-    if (this.#triedAll) this.#endWaiting();
+    if (this.#meeting.delete(member)) this.#endMeeting();
   }
 
-  #endWaiting(): void {
-    for (const resolve of this.#onTriedAll.splice(0)) resolve();
+  #endMeeting(): void {
+    for (const resolve of this.#onMeeting.splice(0)) resolve();
   }
 
   #noteEpoch(epoch: number, from: NodeId): void {

@@ -310,12 +310,9 @@ export class Membership {
     return this.detector.lookedForAll && this.#lease.holds(ring);
   }
 
-  /**
-   * Resolves when this node has asked all others whether they are there since it started, which takes one
-   * round trip where they answer, and no longer than a ping may take. Before, it may serve nobody.
-   */
-  whenTriedAll(): Promise<void> {
-    return this.detector.whenTriedAll();
+  /** While this node meets the others, it may serve nobody: see `FailureDetector.nextMeeting`. */
+  nextMeeting(): Promise<void> | undefined {
+    return this.detector.nextMeeting();
   }
 
   /** Own monotonic clock: since when a member has been dead here. */

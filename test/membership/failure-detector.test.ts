@@ -246,28 +246,61 @@ describe('a ring with a new member', () => {
     expect(group.pings.filter(({ to, atMs }) => to === D && atMs === nowMs)).toHaveLength(1);
   });
 
-  test('has that member ask all others, which can be waited for', async () => {
+  test('has that member meet the others, which can be waited for', async () => {
     const group = await Group.begin();
+    for (const member of [A, B, C]) await group.adopt(member, LARGER);
     await group.pass(3_000);
+    group.delayMs = 30;
     await group.start(found(D), LARGER);
     const joined = group.at(found(D));
-    let asked = false;
-    group.delayMs = 30;
-    void joined.whenTriedAll().then(() => (asked = true));
     await group.pass(20);
-    expect(asked).toBe(false);
+    const meeting = joined.nextMeeting();
+    expect(meeting).toBeDefined();
+    expect(joined.lastAckedMs(A)).toBeUndefined();
     await group.pass(20);
-    expect(asked).toBe(true);
-    await joined.whenTriedAll(); // at once
+    await meeting;
+    expect(joined.lastAckedMs(A)).toBeDefined();
+    expect(joined.nextMeeting()).toBeUndefined();
+  });
+
+  test('has those asked again whose answers came under a newer ring and did not count', async () => {
+    const group = await Group.begin(LARGER);
+    await group.pass(3_000);
+    const newer = new Ring({ ...LARGER, epoch: (LARGER.epoch + 1) as Epoch });
+    for (const member of [A, B, C]) await group.adopt(member, newer);
+    await group.start(found(D), LARGER); // once more, with the ring that it had
+    const again = group.at(found(D));
+    await group.pass(20);
+    expect(again.lastAckedMs(A)).toBeUndefined();
+    expect(again.nextMeeting()).toBeUndefined();
+    await group.adopt(found(D), newer);
+    const meeting = again.nextMeeting();
+    await group.pass(10);
+    await meeting;
+    for (const member of [A, B, C]) expect(again.lastAckedMs(member)).toBeDefined();
+  });
+
+  test('has nobody wait longer for one that is silent than a ping may take', async () => {
+    const group = await Group.begin();
+    group.fate = () => 'timeout';
+    await group.start(found(D), LARGER);
+    const joined = group.at(found(D));
+    await group.pass(20);
+    expect(joined.nextMeeting()).toBeDefined();
+    await group.pass(1_000);
+    expect(joined.nextMeeting()).toBeUndefined();
   });
 
   test('keeps nobody waiting behind the end of the node', async () => {
     const group = await Group.begin();
     group.fate = () => 'timeout';
     await group.start(found(D), LARGER);
-    const waiting = group.at(found(D)).whenTriedAll();
+    await group.pass(20);
+    const waiting = group.at(found(D)).nextMeeting();
+    expect(waiting).toBeDefined();
     await group.stop();
     await waiting;
+    expect(group.at(found(D)).nextMeeting()).toBeUndefined();
   });
 });
 

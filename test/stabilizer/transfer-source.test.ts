@@ -218,7 +218,7 @@ async function replicaSide(copy: Copy): Promise<ReplicaSide> {
     membership: {
       latestMs: () => Number.MAX_SAFE_INTEGER,
       servesQuorum: () => true,
-      whenTriedAll: async () => undefined,
+      nextMeeting: () => undefined,
     } as unknown as Membership,
     replica,
     versions: await VersionClock.open({ node: self, incarnation, clock, store }),
