@@ -243,10 +243,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'older-epochs-served',
     file: 'src/membership/epoch-check.js',
-    original: 'if (ring.epoch > epoch)',
-    replacement: `if (ring.epoch > epoch)
-            return { ok: true, ring };
-        if (ring.epoch > epoch)`,
+    original: 'if (held === undefined || held.epoch < epoch)',
+    replacement: `if (held !== undefined && held.epoch > epoch)
+            return { ok: true, ring: held };
+        if (held === undefined || held.epoch < epoch)`,
     wrong: 'a replica serves requests of rings that it knows to be out of date',
   },
   {
