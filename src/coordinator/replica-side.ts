@@ -201,9 +201,10 @@ export class ReplicaSide {
     try {
       const applied = await this.#replica.apply(partition, record, deadlineMs);
       if (applied.state === 'damaged') return refused('damaged');
-      // A disk may be slower than the others are patient: what they went on without counts no more.
+      // A disk may be slower than the others are patient: what they went on without counts no more, nor what
+      // this node set aside because it has left meanwhile (simulator seed 1013565).
       const { ring } = this.#membership;
-      if (level === 'quorum' && ring !== undefined && !this.#membership.servesQuorum(ring))
+      if (ring === undefined || (level === 'quorum' && !this.#membership.servesQuorum(ring)))
         throw new LostTouchError('stored after this node had lost touch with the other members');
       return served({ version: applied.version });
     } catch (error) {

@@ -216,6 +216,7 @@ async function replicaSide(copy: Copy): Promise<ReplicaSide> {
   return new ReplicaSide({
     self,
     membership: {
+      ring: copy.membership.ring,
       latestMs: () => Number.MAX_SAFE_INTEGER,
       servesQuorum: () => true,
       nextMeeting: () => undefined,
