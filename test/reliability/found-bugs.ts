@@ -297,4 +297,12 @@ export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
     commit: '17a58a2',
     subject: 'http: serve what comes behind an answer that took no turn',
   },
+  {
+    wrong:
+      'A member that left the cluster went on acknowledging the writes that were under way on its disk, which it had just' +
+      ' set aside; at level one such an answer decides alone.',
+    seeds: [1013565],
+    commit: '9f55349',
+    subject: 'coordinator: count no write for which a replica left meanwhile',
+  },
 ];
