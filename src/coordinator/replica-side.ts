@@ -201,10 +201,13 @@ export class ReplicaSide {
     try {
       const applied = await this.#replica.apply(partition, record, deadlineMs);
       if (applied.state === 'damaged') return refused('damaged');
-      // A disk may be slower than the others are patient: what they went on without counts no more, nor what
-      // this node set aside because it has left meanwhile (simulator seed 1013565).
       const { ring } = this.#membership;
-      if (ring === undefined || (level === 'quorum' && !this.#membership.servesQuorum(ring)))
+      // What this node set aside because it has left meanwhile decides nothing alone. (At a quorum it left the
+      // old set of a joint ring, and a quorum of the new set has the record as well.)
+      if (ring === undefined && level === 'one')
+        throw new LostTouchError('stored when this node had left the cluster');
+      // A disk may be slower than the others are patient: what they went on without counts no more.
+      if (level === 'quorum' && ring !== undefined && !this.#membership.servesQuorum(ring))
         throw new LostTouchError('stored after this node had lost touch with the other members');
       return served({ version: applied.version });
     } catch (error) {

@@ -300,8 +300,8 @@ export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
   {
     wrong:
       'A member that left the cluster went on acknowledging the writes that were under way on its disk, which it had just' +
-      ' set aside; at level one such an answer decides alone.',
-    seeds: [1013565],
+      ' set aside; at level one such an answer decides alone (seen beside simulator seed 1013565).',
+    seeds: [],
     commit: '9f55349',
     subject: 'coordinator: count no write for which a replica left meanwhile',
   },
