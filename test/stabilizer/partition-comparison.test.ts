@@ -57,6 +57,25 @@ describe('the comparison of two copies of a partition', () => {
     expect(found).toEqual({ leaves: new Set(), theirCounts: new Map() });
   });
 
+  test('holds the other to the larger number, should its disk lose a record between the answers', async () => {
+    const holder = holderOf(
+      digestsOf([
+        [77, 9n],
+        [77, 7n],
+      ]),
+    );
+    holder.onAsked = () => (holder.digests = digestsOf([[77, 9n]]));
+    const found = await differenceFrom(
+      digestsOf([
+        [77, 8n],
+        [77, 7n],
+      ]),
+      PLACE,
+      holder.ask,
+    );
+    expect(found).toEqual({ leaves: new Set([77]), theirCounts: new Map([[77, 2]]) });
+  });
+
   test('looks at no leaf that it did not ask for', async () => {
     const holder = holderOf(digestsOf([[77, 9n]]));
     holder.tellsAll = true;

@@ -1,15 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { ReplicaSide } from '../../src/coordinator/replica-side.ts';
 import type { Epoch, Key, NodeId, Partition } from '../../src/ids.ts';
-import type { Membership } from '../../src/membership/membership.ts';
 import { BranchDigests } from '../../src/merkle/branch-digests.ts';
 import { LeafDigests, leafOf } from '../../src/merkle/leaf-digests.ts';
 import { encodeLeaves, LEAVES } from '../../src/merkle/leaf-set.ts';
-import { VersionClock } from '../../src/replica/version-clock.ts';
 import { encodeRing } from '../../src/ring/ring-codec.ts';
 import type { RefusalReason, ReplyOf, Served } from '../../src/rpc/messages.ts';
 import { openSealed } from '../../src/version/record-codec.ts';
-import { silentLog } from '../telemetry/silent-log.ts';
+import { replicaSideOf } from '../coordinator/replica-side-of.ts';
 import { A, B, C, type Copy, D, openCopy, P, record, records, ringOf, settled } from './copies.ts';
 
 const REST = ringOf(1, [A, B, C]);
@@ -20,7 +17,7 @@ const CONTEXT = { from: D, deadlineMs: 10_000 };
 describe('a source of transfers', () => {
   test('waits for a write that passed the check of the epoch before, and shows it', async () => {
     const copy = await openCopy(A, REST);
-    const side = await replicaSide(copy);
+    const side = await replicaSideOf(copy);
     const release = copy.store.holdReads();
     const write = { type: 'replica.write', epoch: 1 as Epoch, level: 'quorum' } as const;
     const { bytes } = record('late');
@@ -208,26 +205,4 @@ function replyOf(answer: Served<ReplyOf<'transfer.digests'>>): LeafDigests {
 
 function reasonOf(answer: Served<unknown>): RefusalReason | undefined {
   return answer.ok ? undefined : answer.refusal.reason;
-}
-
-async function replicaSide(copy: Copy): Promise<ReplicaSide> {
-  const { self, store, clock, replica, epochs, barrier, counters } = copy;
-  const incarnation = 1 as Parameters<typeof VersionClock.open>[0]['incarnation'];
-  return new ReplicaSide({
-    self,
-    membership: {
-      ring: copy.membership.ring,
-      latestMs: () => Number.MAX_SAFE_INTEGER,
-      servesQuorum: () => true,
-      nextMeeting: () => undefined,
-    } as unknown as Membership,
-    replica,
-    versions: await VersionClock.open({ node: self, incarnation, clock, store }),
-    epochs,
-    barrier,
-    hasPulled: () => true,
-    maxSkewMs: 10_000,
-    counters,
-    log: silentLog,
-  });
 }
