@@ -46,6 +46,11 @@ interface Votes {
   readonly silentTo: readonly NodeId[];
 }
 
+/** What it keeps of the cluster that goes on without it. */
+interface Departed {
+  readonly goneOn: { readonly base64: string };
+}
+
 const CHECKSUM_BYTES = 8;
 
 export class RingWatch {
@@ -77,7 +82,7 @@ export class RingWatch {
     );
   }
 
-  /** Tells of each ring when it is first on some disk, and of the one before it. */
+  /** Tells of each ring when it is first on some disk, if of one that it left, and of the one before it. */
   whenDecided(listener: (ring: Ring, before: Ring | undefined) => void): void {
     this.#listeners.push(listener);
   }
@@ -101,7 +106,7 @@ export class RingWatch {
     if (own === 'identity') this.#identity(name, (kept(change.value) as { nodeId: NodeId }).nodeId);
     const self = this.#selves.get(name);
     if (self === undefined) return;
-    if (own === 'departed') self.departed = true;
+    if (own === 'departed') this.#departed(name, self, kept(change.value) as Departed);
     if (own === 'votes') {
       self.votes = kept(change.value) as Votes;
       this.#votes(self, self.votes);
@@ -205,6 +210,21 @@ export class RingWatch {
     if (before !== undefined && ring.epoch <= before.epoch)
       this.#findings.add(`${name} went from epoch ${before.epoch} to ${ring.epoch}`);
     self.rings.push(ring);
+    this.#seen(name, ring, text);
+  }
+
+  /**
+   * It holds no ring any more. The one that goes on without it was decided, and a member that leaves may be
+   * the first that knows (seed 1013565).
+   */
+  #departed(name: string, self: Self, { goneOn }: Departed): void {
+    self.departed = true;
+    const ring = this.#decode(goneOn.base64);
+    if (ring === undefined) this.#findings.add(`${name} left by a ring that cannot be read`);
+    else this.#seen(name, ring, goneOn.base64);
+  }
+
+  #seen(name: string, ring: Ring, text: string): void {
     const known = this.#decided.get(nameOf(ring, ring.epoch));
     if (known === undefined) this.#firstSeen(name, ring, text);
     else if (known.text !== text)
