@@ -18,15 +18,16 @@ import type { PartitionContents, PartitionScan } from './partition-scan.ts';
 
 /** Partitions kept, a few kilobytes each. */
 const MAX_KEPT = 512;
-/** How long a walk is kept, from its beginning, milliseconds. */
+/** How long a walk is kept, from its end, milliseconds: the largest takes longer than this. */
 const MAX_AGE_MS = 2_000;
 /** Records that may have changed since: of 256 leaves this many are sent again at the most. */
 const MAX_CHANGES = 4;
 
 interface Walked {
   readonly contents: Promise<PartitionContents>;
-  /** When the walk began, monotonic, and what was counted then. */
-  readonly startedMs: number;
+  /** Monotonic; `undefined` while the walk goes on. */
+  endedMs: number | undefined;
+  /** What was counted when it began. */
   readonly changes: number;
   readonly removed: number;
   readonly marks: number;
@@ -65,9 +66,10 @@ export class KnownContents {
     return this.#walk(partition, ring);
   }
 
-  #isFresh(partition: Partition, { startedMs, changes, removed, marks }: Walked): boolean {
+  #isFresh(partition: Partition, { endedMs, changes, removed, marks }: Walked): boolean {
+    const nowMs = this.#clock.monotonicMs();
     return (
-      this.#clock.monotonicMs() <= startedMs + MAX_AGE_MS &&
+      nowMs <= (endedMs ?? nowMs) + MAX_AGE_MS &&
       this.#counts.changes(partition) <= changes + MAX_CHANGES &&
       this.#counts.removed(partition) === removed &&
       this.#lossy.marks(partition) === marks
@@ -75,7 +77,6 @@ export class KnownContents {
   }
 
   #walk(partition: Partition, ring: Pick<Ring, 'epoch' | 'tokenOf'>): Promise<PartitionContents> {
-    const startedMs = this.#clock.monotonicMs();
     const isForAll = this.#barrier.isSettledBelow(ring.epoch);
     const changes = this.#counts.changes(partition);
     const removed = this.#counts.removed(partition);
@@ -83,7 +84,7 @@ export class KnownContents {
     const contents = this.#scan.contents(partition, ring);
     this.#walked.delete(partition);
     if (!isForAll) return contents;
-    const walked: Walked = { contents, startedMs, changes, removed, marks };
+    const walked: Walked = { contents, endedMs: undefined, changes, removed, marks };
     this.#walked.set(partition, walked);
     for (const oldest of this.#walked.keys()) {
       if (this.#walked.size <= MAX_KEPT) break;
@@ -94,6 +95,7 @@ export class KnownContents {
       if (this.#walked.get(partition) === walked) this.#walked.delete(partition);
     };
     contents.then(({ damaged, whole }) => {
+      walked.endedMs = this.#clock.monotonicMs();
       if (damaged.length > 0 || !whole) forget();
     }, forget);
     return contents;

@@ -36,6 +36,19 @@ describe('known contents', () => {
     expect(scene.walks).toBe(2);
   });
 
+  test('are shared by those who ask during a long walk, and for two seconds after it', async () => {
+    const scene = newScene();
+    const end = scene.holdWalk();
+    const early = scene.ask();
+    scene.clock.advance(90_000);
+    const late = scene.ask();
+    end();
+    expect(await late).toBe(await early);
+    scene.clock.advance(2_000);
+    await scene.ask();
+    expect(scene.walks).toBe(1);
+  });
+
   test('are not kept from before the changes of older epochs were over', async () => {
     const scene = newScene();
     let end = (): void => undefined;
@@ -94,6 +107,13 @@ function newScene() {
     marks: 0,
     walks: 0,
     fails: false,
+    held: Promise.resolve(),
+    /** The next walks go on until the function returned is called. */
+    holdWalk(): () => void {
+      let end = (): void => undefined;
+      scene.held = new Promise((resolve) => (end = resolve));
+      return end;
+    },
     found: { digests: new LeafDigests(), damaged: [], whole: true } as PartitionContents,
     ask: (partition = P) => known.of(partition, { ...scene.ring }),
   };
@@ -101,6 +121,7 @@ function newScene() {
     scan: {
       contents: async () => {
         scene.walks += 1;
+        await scene.held;
         if (scene.fails) throw new Error('unreadable');
         return { ...scene.found };
       },
