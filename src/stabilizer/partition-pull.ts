@@ -62,7 +62,7 @@ interface Cursor {
  */
 const FIRST_TIMEOUT_MS = 2_000;
 const LAST_TIMEOUT_MS = 60_000;
-/** How often a call under way looks whether its source still answers, milliseconds. */
+/** How often a call under way looks whether its answer is still of use, milliseconds. */
 const WATCH_EVERY_MS = 1_000;
 
 export class PartitionPull {
@@ -299,7 +299,7 @@ export class PartitionPull {
     const { transport, membership, log } = this.#ports;
     const timeoutMs = this.#timeouts.get(source) ?? FIRST_TIMEOUT_MS;
     const call = transport.call<Type>(source, request, { timeoutMs, traffic: 'transfer' });
-    const answer = await this.#whileReachable(source, call);
+    const answer = await this.#whileOfUse(source, call);
     if (answer?.ok) return answer.reply;
     if (answer?.failure === 'timeout')
       this.#timeouts.set(source, Math.min(2 * timeoutMs, LAST_TIMEOUT_MS));
@@ -312,12 +312,13 @@ export class PartitionPull {
     return undefined;
   }
 
-  /** What `call` resolves to; `undefined` as soon as the source counts as silent. */
-  #whileReachable<Result>(source: NodeId, call: Promise<Result>): Promise<Result | undefined> {
+  /** What `call` resolves to; `undefined` soon after the source counts as silent, or the epoch is over. */
+  #whileOfUse<Result>(source: NodeId, call: Promise<Result>): Promise<Result | undefined> {
     const { clock, membership } = this.#ports;
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (membership.isReachable(source)) timer = clock.schedule(WATCH_EVERY_MS, look);
+        if (this.#isCurrent && membership.isReachable(source))
+          timer = clock.schedule(WATCH_EVERY_MS, look);
         else resolve(undefined);
       };
       let timer = clock.schedule(WATCH_EVERY_MS, look);

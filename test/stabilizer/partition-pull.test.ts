@@ -6,7 +6,7 @@ import type { Request, RequestContext, Served } from '../../src/rpc/messages.ts'
 import type { Transport } from '../../src/rpc/transport.ts';
 import { PartitionPull } from '../../src/stabilizer/partition-pull.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
-import { A, B, C, type Copy, D, openCopy, P, record, records, ringOf } from './copies.ts';
+import { A, B, C, type Copy, D, openCopy, P, record, records, ringOf, settled } from './copies.ts';
 
 const JOINT = ringOf(2, [A, B, C], [A, B, D]);
 
@@ -258,6 +258,23 @@ describe('the pull of a partition', () => {
   );
 
   test.each([
+    [
+      'its epoch is over',
+      (pull: Bench) => (pull.own.membership.ring = ringOf(3, [A, B, C], [A, B, C])),
+    ],
+    ['its source is silent', (pull: Bench) => pull.silent.add(A)],
+  ])('waits for no answer any more when %s', async (_what, happen) => {
+    const pull = await begin(D, JOINT);
+    pull.onAnswer = () => new Promise(() => undefined);
+    const attempt = pull.attempt((source) => source !== A);
+    await settled();
+    happen(pull);
+    pull.own.clock.advance(1_000);
+    expect(await attempt).toBe(false);
+    expect(pull.askedOf).toEqual([A]);
+  });
+
+  test.each([
     ['a record of nobody', { records: [Buffer.from('nonsense')], next: undefined }],
     ['bytes that are no digests of branches', { branches: Buffer.from('nonsense') }],
     ['bytes that are no digests of leaves', { digests: Buffer.from('nonsense') }],
@@ -309,6 +326,8 @@ describe('the pull of a partition', () => {
   });
 });
 
+type Bench = Awaited<ReturnType<typeof begin>>;
+
 /** Node `self` pulls from the others of the old set. */
 async function begin(self: NodeId, ring: Ring) {
   const own = await openCopy(self, ring);
@@ -330,7 +349,7 @@ async function begin(self: NodeId, ring: Ring) {
     rests: 0,
     onRest: (): void => undefined,
     /** What happens while an answer is on its way. */
-    onAnswer: (_request: Request): void => undefined,
+    onAnswer: (_request: Request): unknown => undefined,
     over: new AbortController(),
     attempt(resting: (source: NodeId) => boolean = () => false): Promise<boolean> {
       const { signal } = bench.over;
@@ -349,7 +368,7 @@ async function begin(self: NodeId, ring: Ring) {
     }
     const context = { from: self, deadlineMs: copy(to).clock.monotonicMs() + 10_000 };
     const answer = await serve(copy(to), request, context);
-    bench.onAnswer(request);
+    await bench.onAnswer(request);
     if (!answer.ok) return { ok: false, from: to, failure: 'refused', refusal: answer.refusal };
     const [field = ''] = Object.keys(bench.forged ?? {});
     const isForged = field in (answer.reply as object);
