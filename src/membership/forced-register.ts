@@ -76,10 +76,9 @@ export class ForcedRegister {
       });
       if (proposed.state === 'chosen') {
         await publishRing(before, proposed.ring, this.#options);
-        const isOwn = rings.ring?.lineage === wanted.lineage;
-        return isOwn ? { state: 'decided', ring: wanted } : { state: 'overtaken' };
+        return whatBecameOf(wanted, rings.ring);
       }
-      if (rings.ring?.epoch !== before.epoch) return { state: 'overtaken' };
+      if (rings.ring?.epoch !== before.epoch) return whatBecameOf(wanted, rings.ring);
       above = proposed.seen;
       const delayMs = RETRY_AFTER_MS * (round + 1) * (0.5 + random.fraction());
       await sleep(clock, delayMs, this.#closing.signal);
@@ -91,6 +90,14 @@ export class ForcedRegister {
   #lineage(): Lineage {
     return randomHex(this.#options.random, 8) as Lineage;
   }
+}
+
+/** `now`: the ring in force; nothing where this node holds none any more. */
+function whatBecameOf(wanted: Ring, now: Ring | undefined): Decision {
+  if (now === undefined || now.formers.includes(wanted.lineage)) return { state: 'undecided' };
+  return now.lineage === wanted.lineage
+    ? { state: 'decided', ring: wanted }
+    : { state: 'overtaken' };
 }
 
 /** Whether exactly these go on under the ring. */

@@ -43,6 +43,7 @@ export class RingHolder {
   readonly #options: RingHolderOptions;
   #ring: Ring | undefined;
   #encoded: Uint8Array | undefined;
+  #encodedBefore: Uint8Array | undefined;
   #former: FormerCluster | undefined;
   #departure: Departure | undefined;
   /** The lineage told of last that does not come together with its own: it is offered again and again. */
@@ -87,6 +88,11 @@ export class RingHolder {
   /** The same, as bytes. */
   get encoded(): Uint8Array | undefined {
     return this.#encoded;
+  }
+
+  /** The ring that was in force here before this one, in this life of the process, as it is sent. */
+  get encodedBefore(): Uint8Array | undefined {
+    return this.#encodedBefore;
   }
 
   /** The cluster in which this node was a member before, while it is none. It must not form another one. */
@@ -221,6 +227,7 @@ export class RingHolder {
       this.#departure = undefined;
       throw error;
     }
+    this.#encodedBefore = undefined;
     this.#encoded = undefined;
     this.#former = former;
     this.#options.onDeparture(ring);
@@ -237,6 +244,7 @@ export class RingHolder {
 
   #use(ring: Ring): void {
     this.#ring = ring;
+    this.#encodedBefore = this.#encoded;
     this.#encoded = encodeRing(ring);
     this.#options.onRing(ring);
   }

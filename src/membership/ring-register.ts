@@ -27,7 +27,10 @@ export type Decision =
   | { readonly state: 'overtaken' }
   /** Nothing was to be changed. */
   | { readonly state: 'nothing' }
-  /** Too few members answered. A later round, of anybody, may still find it accepted and carry it on. */
+  /**
+   * Too few members answered. A later round, of anybody, may still find it accepted and carry it on; or has
+   * done so, and other rings came after it.
+   */
   | { readonly state: 'undecided' };
 
 export class RingRegister {
@@ -62,10 +65,11 @@ export class RingRegister {
       const chosen = await this.#round(before, bytes);
       if (chosen !== undefined) {
         await publishRing(before, chosen, this.#options);
-        const isOwn = Buffer.compare(chosen, bytes) === 0;
-        return isOwn ? { state: 'decided', ring: wanted } : { state: 'overtaken' };
+        return whatBecameOf(wanted, bytes, [chosen, rings.encodedBefore]);
       }
-      if (rings.ring?.epoch !== before.epoch) return { state: 'overtaken' };
+      // Whoever found what an earlier round of this node got accepted has carried it on.
+      if (rings.ring?.epoch !== before.epoch)
+        return whatBecameOf(wanted, bytes, [rings.encoded, rings.encodedBefore]);
       await this.#pause(round);
     }
     return { state: 'undecided' };
@@ -98,6 +102,21 @@ export class RingRegister {
     const delayMs = RETRY_AFTER_MS * (round + 1) * (0.5 + random.fraction());
     await sleep(clock, delayMs, this.#closing.signal);
   }
+}
+
+/**
+ * `decided`: the last rings that this node has heard of. One of a later epoch does not tell which was before
+ * it, and a node that has left holds none.
+ */
+function whatBecameOf(
+  wanted: Ring,
+  bytes: Uint8Array,
+  decided: readonly (Uint8Array | undefined)[],
+): Decision {
+  const ofItsEpoch = decided.find((ring) => ring && decodeRing(ring)?.epoch === wanted.epoch);
+  if (ofItsEpoch === undefined) return { state: 'undecided' };
+  const isOwn = Buffer.compare(ofItsEpoch, bytes) === 0;
+  return isOwn ? { state: 'decided', ring: wanted } : { state: 'overtaken' };
 }
 
 interface RingRegisterOptions {
