@@ -1,12 +1,14 @@
 /** What an operator is told whose change did not come about. */
 import { ClientError } from '../errors.ts';
+import type { NodeId } from '../ids.ts';
+import type { Membership } from '../membership/membership.ts';
 import type { Ring } from '../ring/ring.ts';
 import { StoreFullError } from '../storage/store.ts';
 
 /** The ring that is to be changed. @throws ClientError where there is none */
-export function ringToChange({ ring }: { readonly ring: Ring | undefined }): Ring {
+export function ringToChange({ ring, waitingFor }: Pick<Membership, 'ring' | 'waitingFor'>): Ring {
   if (ring !== undefined) return ring;
-  throw new ClientError('not_ready', 'this node does not belong to a cluster yet', {
+  throw new ClientError('not_ready', `this node belongs to no cluster now: ${waitingFor}`, {
     outcome: 'not_applied',
   });
 }
@@ -22,11 +24,20 @@ export function overtaken(): ClientError {
 }
 
 /** `needed`: who has to answer. */
-export function undecided(needed: string): ClientError {
+export function undecided(
+  needed: string,
+  { ring, missing }: { readonly ring: Ring | undefined; readonly missing: readonly NodeId[] },
+): ClientError {
+  const names = missing.map((id) => ring?.member(id)?.name ?? id);
+  const whoIsMissing =
+    names.length === 0
+      ? ''
+      : `Not answering: ${names.join(', ')}; start them, or, if they are gone for good: ` +
+        `quorate node remove ${names.join(' ')} --force. `;
   return new ClientError(
     'quorum_unavailable',
-    `too few members answered, or agreed, to decide on it; ${needed}. It may still be decided; ` +
-      'look at /cluster before asking again',
+    `it is not known whether that was decided: too few members answered, or agreed; ${needed}. ` +
+      `${whoIsMissing}Look at /cluster before asking again`,
     { outcome: 'unknown' },
   );
 }

@@ -62,8 +62,10 @@ export class ForcedRemoval {
       return { epoch, task: taskOf(epoch) };
     }
     if (decision.state !== 'undecided') throw overtaken();
+    const missing = this.#membership.missing().filter((id) => !gone.has(id));
     throw undecided(
       isMajority ? 'a majority of them is needed' : 'all of those that are left are needed',
+      { ring, missing },
     );
   }
 

@@ -97,7 +97,10 @@ export class ClusterOperator {
       case 'overtaken':
         return this.#decideAgain(before, wishOf);
       case 'undecided':
-        throw undecided('a majority of them is needed');
+        throw undecided('a majority of them is needed', {
+          ring: before,
+          missing: this.#membership.missing(),
+        });
     }
   }
 
@@ -133,8 +136,7 @@ export class ClusterOperator {
   }
 
   #memberWish(ring: Ring, change: MemberChange, name: string): RingWish {
-    const member = ring.members.find((each) => each.name === name && each.leaving === 'no');
-    if (member === undefined) throw refuse(`there is no member named ${name}; /cluster lists them`);
+    const member = memberToChange(ring, name);
     const isDead = this.#membership.state(member.id) === 'dead';
     if (change === 'leave') {
       if (isDead) throw refuse(`${name} is dead and cannot hand over its data; remove it instead`);
@@ -149,14 +151,30 @@ export class ClusterOperator {
     return { members: marked(ring, member, 'replaced') };
   }
 
+  /** The dead do not count: they keep nothing, and are replaced in the end. */
   #refuseTooFew({ members, replicationFactor }: Ring, name: string): void {
-    const staying = members.filter(({ leaving }) => leaving === 'no').length - 1;
+    const others = members.filter((each) => each.leaving === 'no' && each.name !== name);
+    const dead = others.filter(({ id }) => this.#membership.state(id) === 'dead');
+    const staying = others.length - dead.length;
     if (staying >= replicationFactor) return;
+    const living = dead.length === 0 ? '' : ' living';
+    const start = dead.length === 0 ? '' : `start ${dead.map((each) => each.name).join(', ')}, `;
     throw refuse(
-      `without ${name} there would be ${staying} members, fewer than the replication factor (${replicationFactor}); ` +
-        'lower that first, or add a member',
+      `without ${name} there would be ${staying}${living} members, fewer than the replication factor ` +
+        `(${replicationFactor}); ${start}lower that first, or add a member`,
     );
   }
+}
+
+/** One that came back with an empty disk may have the name of the one that it replaces. */
+function memberToChange(ring: Ring, name: string): Member {
+  const members = ring.members.filter((each) => each.name === name);
+  const member = members.find(({ leaving }) => leaving === 'no');
+  if (member !== undefined) return member;
+  const [leaver] = members;
+  if (leaver === undefined) throw refuse(`there is no member named ${name}; /cluster lists them`);
+  const what = leaver.leaving === 'asked' ? 'is leaving' : 'is being replaced';
+  throw refuse(`${name} ${what} already; see how far that is: quorate tasks`);
 }
 
 function factorWish(replicationFactor: number): RingWish {

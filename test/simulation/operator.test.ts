@@ -76,6 +76,57 @@ describe('an operator', () => {
     });
   });
 
+  // Whoever asks second finds what the first one got accepted, and carries it on.
+  test('is told that it won when another one carried on what it asked for', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    const { operator } = story.at(1);
+    const first = operator.changeMember('leave', 'node3');
+    const isAccepting = (line: string): boolean => /node1 > node\d ring.accept/.test(line);
+    await story.until(() => story.trace.last.filter(isAccepting).length === 3);
+    for (const other of [2, 3, 4]) story.network.cut(`node${other}`, 'node1');
+    const second = story.at(2).operator.changeMember('leave', 'node4');
+    await expect(story.run(second)).rejects.toMatchObject({
+      code: 'conflict',
+      outcome: 'not_applied',
+    });
+    story.network.mend();
+    await expect(story.run(first)).resolves.toEqual({ task: 'ring-2', epoch: 2 });
+  });
+
+  test('says who is missing when there is no majority to decide', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    for (const gone of [3, 4]) story.cluster.crash(story.node(gone));
+    await story.pass(10_000);
+    const asked = story.at(1).operator.changeMember('remove', 'node3');
+    await expect(story.run(asked)).rejects.toMatchObject({
+      code: 'quorum_unavailable',
+      message: expect.stringMatching(/node remove (node3 node4|node4 node3) --force/),
+    });
+  });
+
+  test('is told of a member that is on its way out already', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    const { operator } = story.at(1);
+    await story.run(operator.changeMember('leave', 'node4'));
+    for (const change of ['leave', 'remove'] as const)
+      await expect(story.run(operator.changeMember(change, 'node4'))).rejects.toMatchObject({
+        code: 'conflict',
+        message: expect.stringContaining('node4 is leaving already'),
+      });
+  });
+
+  test('is refused a leave after which too few living members would be left', async () => {
+    const story = await Story.begin({ nodes: 4, graceMs: GRACE_MS });
+    story.cluster.crash(story.node(4));
+    await story.pass(10_000);
+    await expect(
+      story.run(story.at(1).operator.changeMember('leave', 'node3')),
+    ).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/2 living members.*start node4/),
+    });
+  });
+
   // The end of a transition is a ring as well, but nobody asked for it: it is no reason to refuse.
   test.each([0, 2, 4, 6, 8])(
     'is not refused because a transition ends just then (%i ms after that was proposed)',
