@@ -85,7 +85,7 @@ bench-heal: dist ## KEYS=n: how soon five nodes here notice that one is gone, go
 
 up: ## five nodes in containers, on 127.0.0.1:7401 to 7405
 	$(COMPOSE) up --detach --build
-	@scripts/await-healthy $(COMPOSE)
+	@scripts/await-healthy $(COMPOSE) --
 
 down: ## remove containers, volumes, network and image
 	$(COMPOSE) down --volumes --remove-orphans --rmi all
@@ -96,7 +96,7 @@ kill: need-n ## n=3: kill the container of node3
 
 revive: need-n ## n=3: start it again
 	$(COMPOSE) start node$(n)
-	@scripts/await-healthy $(COMPOSE)
+	@scripts/await-healthy $(COMPOSE) -- node$(n)
 
 pause: need-n ## n=2: freeze node2 until `make unpause n=2`
 	$(COMPOSE) pause node$(n)

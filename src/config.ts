@@ -94,7 +94,7 @@ export const SETTINGS: Settings = {
     env: 'QUORATE_SEEDS',
     placeholder: 'host:port,...',
     fallback: '',
-    help: 'all founders of the cluster, this node among them, the same list on each',
+    help: 'all founders of a new cluster, the same list on each; or, to join one, some of its members',
     parse: addresses,
   },
   dataDir: {
@@ -115,7 +115,7 @@ export const SETTINGS: Settings = {
     env: 'QUORATE_REPLICATION_FACTOR',
     placeholder: 'count',
     fallback: '3',
-    help: 'copies of each key; part of the ring, set when the cluster is formed',
+    help: 'copies of each key; part of the ring: changed by `quorate replication-factor`, or by restarting all with another',
     parse: integer(1, 7),
   },
   consistency: {
@@ -150,7 +150,7 @@ export const SETTINGS: Settings = {
     env: 'QUORATE_REPLACE_AFTER',
     placeholder: 'duration',
     fallback: '60s',
-    help: 'how long a member may be dead before it is replaced; part of the ring, set when the cluster is formed',
+    help: 'how long a member may be dead before it is replaced; part of the ring: changed by restarting all with another',
     parse: duration(1_000, 86_400_000),
   },
   lastSurvivor: {

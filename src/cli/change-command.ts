@@ -21,6 +21,9 @@ export interface RemoveOptions extends ChangeOptions {
   readonly force?: boolean;
 }
 
+/** How long one node may take to say how far a task is. */
+const LOOK_MS = 3_000;
+
 /** What is wanted: how it is asked for, and said. */
 interface Change {
   readonly request: HttpRequest;
@@ -125,7 +128,7 @@ async function start(
   } else {
     terminal.tell(`decided: ${sentence}; task ${cell(task)}`);
     if (options.wait) {
-      await followTask(task, client, terminal);
+      await followTask(task, clientFor(options, terminal, LOOK_MS), terminal);
       terminal.tell('done');
     } else terminal.tell('it goes on in the background; see: quorate tasks');
   }

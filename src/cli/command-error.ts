@@ -23,10 +23,14 @@ export interface CommandErrorOptions extends ErrorOptions {
 /** The message may have several lines; the first one must be enough to act on. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
-  readonly exitCode: ExitCode;
+  readonly exit: ExitReason;
 
   constructor(message: string, { exit = 'error', ...options }: CommandErrorOptions = {}) {
     super(message, options);
-    this.exitCode = EXIT[exit];
+    this.exit = exit;
+  }
+
+  get exitCode(): ExitCode {
+    return EXIT[this.exit];
   }
 }

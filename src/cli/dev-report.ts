@@ -47,7 +47,7 @@ export function nodesAsTable(
 
 /**
  * The line that starts a node beside those of `dev`. It keeps its data next to their folder, which may go
- * with `dev`.
+ * with `dev`, and takes the replication factor that the cluster has by then.
  */
 export function addingLine(
   nodes: readonly DevNode[],
@@ -59,7 +59,9 @@ export function addingLine(
   if (last === undefined) return '';
   const name = `node${nodes.length + 1}`;
   const dataDir = `${home.folder}-${name}`;
-  return restartLine({ ...last, name, port: last.port + 1, dataDir }, command, secretFile);
+  const { QUORATE_REPLICATION_FACTOR: _, ...environment } = last.environment;
+  const node = { ...last, name, port: last.port + 1, dataDir, environment };
+  return restartLine(node, command, secretFile);
 }
 
 /** `was killed by SIGKILL`, `ended with exit code 1`, ... */
@@ -81,7 +83,8 @@ export function restartLine(
   command: readonly string[],
   secretFile: string | undefined,
 ): string {
-  const { QUORATE_REPLICATION_FACTOR: replicationFactor } = node.environment;
+  const { QUORATE_REPLICATION_FACTOR: replicationFactor, QUORATE_CLUSTER_NAME: clusterName } =
+    node.environment;
   const secret =
     secretFile === undefined ? [] : [`QUORATE_CLUSTER_SECRET_FILE=${quoted(secretFile)}`];
   const copies =
@@ -92,6 +95,7 @@ export function restartLine(
     'start',
     ...['--node-name', node.name, '--port', String(node.port)],
     ...['--seeds', node.seeds, '--data-dir', quoted(node.dataDir)],
+    ...(clusterName === undefined ? [] : ['--cluster-name', quoted(clusterName)]),
     ...copies,
   ].join(' ');
 }

@@ -55,6 +55,7 @@ async function follow(
   const response = await openEvents(url, PATH, lastIds.get(url));
   if (response.statusCode === 503) return refusalIn(url, response);
   if (response.statusCode !== 200) throw await refusalIn(url, response);
+  terminal.tell(`following ${url.origin}; ctrl-c ends it`);
   for await (const event of eventsIn(response)) {
     if (event.id !== undefined) lastIds.set(url, event.id);
     if (options.json === true) await terminal.printLine(event.data);

@@ -10,8 +10,10 @@ import {
 } from './exchange.ts';
 import { inDoubtOf, outcomeOf } from './problem.ts';
 
-/** A cluster of `quorate dev` or compose, else a node on its own. */
-export const DEFAULT_URLS = 'http://127.0.0.1:7401,http://127.0.0.1:7400';
+/** The five nodes of `quorate dev` or compose, any of which may be gone, else a node on its own. */
+export const DEFAULT_URLS = [7401, 7402, 7403, 7404, 7405, 7400]
+  .map((port) => `http://127.0.0.1:${port}`)
+  .join(',');
 
 const CONNECT_MS = 2_000;
 
@@ -26,11 +28,17 @@ export class NodeClient {
   }
 
   /**
-   * Something that changes nothing: asked of the next node whenever one gives no answer or a 503.
-   * The last 503 is the answer when no node did better. @throws CommandError
+   * Something that changes nothing: asked of the next node whenever one gives no answer, a 503, or one that
+   * says too little. Such an answer is the last one's when no node did better. @throws CommandError
    */
-  read(request: HttpRequest): Promise<HttpAnswer> {
-    return this.#send(request, READ);
+  read(
+    request: HttpRequest,
+    saysEnough: (answer: HttpAnswer) => boolean = () => true,
+  ): Promise<HttpAnswer> {
+    return this.#send(request, {
+      nextAfterFailure: () => true,
+      nextAfterAnswer: (answer) => answer.status === 503 || !saysEnough(answer),
+    });
   }
 
   /** A question about one node: whichever answers first has answered. @throws CommandError */
@@ -73,11 +81,6 @@ interface Policy {
   nextAfterAnswer(answer: HttpAnswer): boolean;
 }
 
-const READ: Policy = {
-  nextAfterFailure: () => true,
-  nextAfterAnswer: ({ status }) => status === 503,
-};
-
 const ASK_FIRST: Policy = {
   nextAfterFailure: (kind) => kind === 'unreachable',
   nextAfterAnswer: () => false,
@@ -97,7 +100,7 @@ export function parseUrls(text: string): readonly URL[] {
     .filter((part) => part !== '')
     .map(parseUrl);
   if (urls.length === 0) {
-    throw new CommandError(`no URL given; write for example --url ${DEFAULT_URLS}`, {
+    throw new CommandError('no URL given; write for example --url http://127.0.0.1:7401', {
       exit: 'usage',
     });
   }

@@ -21,7 +21,10 @@ const MARGIN_MS = 1_000;
 
 export function withNodeOptions(command: Command): Command {
   return command
-    .option('--url <list>', `nodes to ask, in this order (QUORATE_URL; default: ${DEFAULT_URLS})`)
+    .option(
+      '--url <list>',
+      `nodes to ask, in this order (QUORATE_URL; default: 127.0.0.1, ports 7401 to 7405 and 7400)`,
+    )
     .option(
       '--timeout <duration>',
       'how long to wait, such as 250ms or 5s',

@@ -18,11 +18,26 @@ const READY_MS = 2_000;
 export async function status(options: StatusOptions, terminal: Terminal): Promise<void> {
   if (options.ready === true) return ready(options, terminal);
   const client = clientFor(options, terminal, STATUS_MS);
-  const answer = await client.read({ method: 'GET', path: '/cluster' });
+  const answer = await client.read({ method: 'GET', path: '/cluster' }, isByMember);
   const cluster = jsonObjectOf(answer);
   if (answer.status !== 200 || cluster === undefined) throw problemOf(answer);
   if (options.json === true) await terminal.printJson(cluster);
-  else await terminal.printLine(described(cluster));
+  else if (isByMember(answer)) await terminal.printLine(described(cluster));
+  else await terminal.printLine(await whyNoMember(answer.url, options, terminal));
+}
+
+/** A node that has left, or waits to be taken in, knows of no members. */
+function isByMember(answer: HttpAnswer): boolean {
+  return jsonObjectOf(answer)?.['epoch'] !== 0;
+}
+
+async function whyNoMember(
+  url: string,
+  options: StatusOptions,
+  terminal: Terminal,
+): Promise<string> {
+  const answer = await readiness({ ...options, url }, terminal);
+  return [`${url} belongs to no cluster now`, ...unreadyChecks(answer)].join('\n  ');
 }
 
 /** Ends with 0 or 1 and nothing else: container engines give other codes meanings of their own. */
@@ -53,9 +68,8 @@ function described(cluster: JsonObject): string {
   const members = objectsIn(cluster['members']);
   const columns = members.some((member) => 'hints' in member) ? [...COLUMNS, 'hints'] : COLUMNS;
   const alive = members.filter((member) => member['state'] === 'alive').length;
-  const formed = cluster['epoch'] === 0 ? 'not formed yet' : `epoch ${cell(cluster['epoch'])}`;
   const heading =
-    `cluster ${cell(cluster['name'])}, ${formed},` +
+    `cluster ${cell(cluster['name'])}, epoch ${cell(cluster['epoch'])},` +
     ` replication factor ${cell(cluster['replicationFactor'])}, ${alive} of ${members.length} members alive`;
   const rows = members.map((member) => columns.map((column) => cellOf(member, column)));
   const headings = columns.map((column) => column.toUpperCase());
@@ -75,10 +89,18 @@ function cellOf(member: JsonObject, column: string): string {
 
 function transitionLines(transition: unknown): readonly string[] {
   return objectsIn([transition]).map(
-    ({ task, partitions, pulled, toPull }) =>
+    ({ task, partitions, pulled, toPull, members }) =>
       `in transition (${cell(task)}): ${cell(partitions)} partitions change,` +
-      ` ${cell(pulled)} of ${cell(toPull)} pulled`,
+      ` ${cell(pulled)} of ${cell(toPull)} pulled${stillPulling(members)}`,
   );
+}
+
+/** Who keeps the transition from its end. */
+function stillPulling(members: unknown): string {
+  const names = objectsIn(members)
+    .filter(({ pulled, toPull }) => Number(pulled ?? 0) < Number(toPull))
+    .map(({ name, pulled }) => cell(name) + (typeof pulled === 'number' ? '' : ' (no answer)'));
+  return names.length === 0 ? '' : `; still pulling: ${names.join(', ')}`;
 }
 
 function alarmLines(alarms: unknown): readonly string[] {

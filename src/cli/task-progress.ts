@@ -9,6 +9,8 @@ import type { Terminal } from './terminal.ts';
 const LOOK_EVERY_MS = 300;
 /** A node that was asked may restart, or be the one that leaves: that ends no task. */
 const MAX_FAILURES = 20;
+/** Without progress for so long, whoever waits is told that nothing has to be done for it. */
+const REMIND_AFTER_MS = 10_000;
 
 /** Where a task is, as one answer of a node tells it. */
 type Standing =
@@ -27,6 +29,7 @@ export async function followTask(
 ): Promise<void> {
   let followed = task;
   let told = '';
+  let toldAtMs = performance.now();
   for (let failures = 0; ; await delay(LOOK_EVERY_MS)) {
     let standing: Standing;
     try {
@@ -41,9 +44,16 @@ export async function followTask(
     if (standing.state === 'continued') {
       followed = standing.by;
       terminal.tell(`something else was asked for meanwhile; task ${cell(followed)} goes on`);
+      toldAtMs = performance.now();
     } else if (standing.progress !== told) {
       told = standing.progress;
       terminal.tell(`${cell(followed)}: ${told}`);
+      toldAtMs = performance.now();
+    } else if (performance.now() - toldAtMs > REMIND_AFTER_MS) {
+      terminal.tell(
+        'no progress for a while; `quorate status` says who is still pulling. ctrl-c ends the waiting, not the task',
+      );
+      toldAtMs = Number.POSITIVE_INFINITY; // once until something moves
     }
   }
 }
@@ -82,6 +92,6 @@ function inDoubt(task: string, cause: unknown): CommandError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new CommandError(
     `task ${cell(task)} was started, and how far it is cannot be told: ${why}`,
-    { cause },
+    { cause, exit: cause instanceof CommandError ? cause.exit : 'error' },
   );
 }

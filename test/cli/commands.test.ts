@@ -319,6 +319,45 @@ const CLUSTER = {
 };
 
 describe('quorate status', () => {
+  test('asks the next one when a node belongs to no cluster, and says why when all do not', async () => {
+    const left = await fakeNode((response, asked, request) =>
+      asked.path === '/cluster'
+        ? json(200, { name: 'c', epoch: 0, replicationFactor: 3, members: [] })(
+            response,
+            asked,
+            request,
+          )
+        : json(503, { checks: [{ name: 'ring', ok: false, detail: 'this node has left' }] })(
+            response,
+            asked,
+            request,
+          ),
+    );
+    const member = await fakeNode(
+      json(200, { name: 'c', epoch: 4, replicationFactor: 3, members: [] }),
+    );
+    const ran = await quorate(['status', '--url', `${left.url},${member.url}`]);
+    expect([ran.exitCode, ran.stdout.toString()]).toEqual([0, expect.stringContaining('epoch 4')]);
+    const alone = await quorate(['status', '--url', left.url]);
+    expect(alone.stdout.toString()).toBe(
+      `${left.url} belongs to no cluster now\n  ring: this node has left\n`,
+    );
+  });
+
+  test('says who is still pulling', async () => {
+    const members = [
+      { name: 'node1', toPull: 3, pulled: 3 },
+      { name: 'node2', toPull: 3, pulled: 2 },
+      { name: 'node3', toPull: 3 },
+    ];
+    const transition = { task: 'ring-4', partitions: 5, pulled: 5, toPull: 9, members };
+    const node = await fakeNode(json(200, { name: 'c', epoch: 4, members: [], transition }));
+    const ran = await quorate(['status', '--url', node.url]);
+    expect(ran.stdout.toString()).toContain(
+      '5 of 9 pulled; still pulling: node2, node3 (no answer)\n',
+    );
+  });
+
   test('lists the members', async () => {
     const node = await fakeNode(json(200, CLUSTER));
     const ran = await quorate(['status', '--url', node.url]);
