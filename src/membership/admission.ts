@@ -47,9 +47,12 @@ export class Admission {
     this.#admitting ??= this.#admitAll().finally(() => {
       this.#admitting = undefined;
     });
-    await this.#admitting;
-    // One that came too late for that ring asks again; kept, it would be taken in after it has left.
-    this.#waiting.delete(application.node);
+    try {
+      await this.#admitting;
+    } finally {
+      // One that came too late for that ring asks again; kept, it would be taken in after it has left.
+      this.#waiting.delete(application.node);
+    }
     const isMember = this.#rings.ring?.member(application.node) !== undefined;
     if (isMember) return { state: 'member', why: '' };
     return later('the members have not decided on it yet; it needs a majority of them');
@@ -83,11 +86,13 @@ export class Admission {
 
 /** The next ring with the newcomers in it, and without members of their names. */
 function ringWith(ring: Ring, newcomers: readonly Application[]): Ring | undefined {
-  const taken = newcomers.filter(
-    ({ node, name }, index) =>
-      ring.member(node) === undefined &&
-      newcomers.findIndex((other) => other.name === name) === index,
-  );
+  const taken = newcomers
+    .filter(
+      ({ node, name }, index) =>
+        ring.member(node) === undefined &&
+        newcomers.findIndex((other) => other.name === name) === index,
+    )
+    .slice(0, MAX_MEMBERS - ring.members.length);
   if (taken.length === 0) return undefined;
   const displaced = taken.flatMap((one) => namesakeOf(ring, one)?.id ?? []);
   const staying = withoutMissing(ring.members, new Set(displaced));
@@ -115,8 +120,8 @@ function differenceFrom(ring: Ring, application: Application): string | undefine
   if (replicationFactor !== undefined && replicationFactor !== ring.replicationFactor) {
     return (
       `the cluster keeps ${ring.replicationFactor} copies of each key, and this node was started with ` +
-      `QUORATE_REPLICATION_FACTOR=${replicationFactor}; start it with ${ring.replicationFactor}, or change all: ` +
-      `PUT /cluster/replication-factor with {"replicationFactor": ${replicationFactor}}`
+      `QUORATE_REPLICATION_FACTOR=${replicationFactor}; start it with ${ring.replicationFactor} or without, or change all: ` +
+      `quorate replication-factor ${replicationFactor}`
     );
   }
   return undefined;
