@@ -32,8 +32,13 @@ export type ReplicaHandlers = Pick<
   'replica.version' | 'replica.read' | 'replica.write' | 'replica.repair' | 'replica.heal'
 >;
 
+interface AdmittedTo {
+  readonly ring: Ring;
+  readonly partition: Partition;
+}
+
 type Admitted =
-  | { readonly ok: true; readonly partition: Partition }
+  | ({ readonly ok: true } & AdmittedTo)
   | { readonly ok: false; readonly refusal: Refusal };
 
 interface ClientWrite {
@@ -154,7 +159,7 @@ export class ReplicaSide {
       });
       return refused('clock_skew');
     }
-    return this.#apply(partition, record, level, context);
+    return this.#apply(admitted, record, level, context);
   }
 
   /** Another replica holds this record already: never refused for its version or the first reserve. */
@@ -166,9 +171,8 @@ export class ReplicaSide {
     if (record === undefined) return refused('damaged');
     const admitted = await this.#admit(epoch, record.key, 'quorum', context);
     if (!admitted.ok) return admitted;
-    const { partition } = admitted;
     if (this.#replica.space === 'exhausted') return refused('full');
-    return this.#apply(partition, record, 'quorum', context);
+    return this.#apply(admitted, record, 'quorum', context);
   }
 
   async #heal(
@@ -193,7 +197,7 @@ export class ReplicaSide {
   }
 
   async #apply(
-    partition: Partition,
+    { ring: admittedUnder, partition }: AdmittedTo,
     record: SealedRecord,
     level: RequestLevel,
     { deadlineMs }: RequestContext,
@@ -201,13 +205,13 @@ export class ReplicaSide {
     try {
       const applied = await this.#replica.apply(partition, record, deadlineMs);
       if (applied.state === 'damaged') return refused('damaged');
-      const { ring } = this.#membership;
+      const { ring = admittedUnder } = this.#membership;
       // What this node set aside because it has left meanwhile decides nothing alone. (At a quorum it left the
       // old set of a joint ring, and a quorum of the new set has the record as well.)
-      if (ring === undefined && level === 'one')
+      if (this.#membership.ring === undefined && level === 'one')
         throw new LostTouchError('stored when this node had left the cluster');
       // A disk may be slower than the others are patient: what they went on without counts no more.
-      if (level === 'quorum' && ring !== undefined && !this.#membership.servesQuorum(ring))
+      if (level === 'quorum' && !this.#membership.servesQuorum(ring))
         throw new LostTouchError('stored after this node had lost touch with the other members');
       return served({ version: applied.version });
     } catch (error) {
@@ -231,7 +235,8 @@ export class ReplicaSide {
       const checked = await this.#epochs.check(epoch, context);
       if (!checked.ok) return checked;
       const partition = checked.ring.partitionOf(key);
-      if (this.#mayServe(checked.ring, partition, level)) return { ok: true, partition };
+      if (this.#mayServe(checked.ring, partition, level))
+        return { ok: true, ring: checked.ring, partition };
       const mayServeSoon = level === 'quorum' && checked.ring.keeps(this.#self, partition);
       const meeting = mayServeSoon ? this.#membership.nextMeeting() : undefined;
       if (meeting === undefined) return refused('not_ready');

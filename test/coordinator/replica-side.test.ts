@@ -26,6 +26,25 @@ describe('a write that is under way when its replica leaves the cluster', () => 
   });
 });
 
+test('a write that is stored after its replica has left and lost touch counts for no quorum', async () => {
+  const copy = await openCopy(A, JOINT);
+  let inTouch = true;
+  const { handlers } = await replicaSideOf(copy, { servesQuorum: () => inTouch });
+  const release = copy.store.holdReads();
+  const { bytes } = record('late');
+  const request = {
+    type: 'replica.write',
+    epoch: 2 as Epoch,
+    record: bytes,
+    level: 'quorum',
+  } as const;
+  const written = handlers['replica.write'](request, CONTEXT);
+  await settled();
+  [inTouch, copy.membership.ring] = [false, undefined as unknown as Ring];
+  release();
+  await expect(written).rejects.toThrow('lost touch');
+});
+
 describe('a replica that may not serve quorums', () => {
   const REQUEST = { type: 'replica.version', epoch: 2 as Epoch, key: 'x' as Key } as const;
 
