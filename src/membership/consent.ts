@@ -8,6 +8,7 @@ import { Gather } from '../rpc/gather.ts';
 import type { ReplyOf, RequestOf, Served } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { haveSameLeaseTerms } from './quorum-lease.ts';
 import type { RememberedBounds } from './remembered-bounds.ts';
 import type { RingAcceptor } from './ring-acceptor.ts';
 
@@ -32,6 +33,8 @@ export class Consent {
   readonly #clock: Clock;
   /** What was answered before is not known in this life: it may have been a moment before its start. */
   readonly #startedMs: number;
+  /** Since when leases are lent here on the terms of this ring. Own monotonic clock. */
+  #terms: { readonly ring: Ring; readonly sinceMs: number } | undefined;
 
   constructor(options: {
     readonly rings: { readonly ring: Ring | undefined };
@@ -48,6 +51,18 @@ export class Consent {
     this.#transport = options.transport;
     this.#clock = options.clock;
     this.#startedMs = options.clock.monotonicMs();
+    if (this.#rings.ring !== undefined) this.noteRing(this.#rings.ring);
+  }
+
+  /** A ring has come into force. */
+  noteRing(ring: Ring): void {
+    const before = this.#terms;
+    // Rings that this node never held may have had other terms.
+    const goesOn =
+      before !== undefined &&
+      ring.epoch === before.ring.epoch + 1 &&
+      haveSameLeaseTerms(ring, before.ring);
+    this.#terms = { ring, sinceMs: goesOn ? before.sinceMs : this.#clock.monotonicMs() };
   }
 
   /** Whether a majority of the members of `ring` agrees that `missing` are gone. */
@@ -113,13 +128,15 @@ export class Consent {
   }
 
   /**
-   * Dead, and none of its probes answered for three grace periods. By the monotonic clock alone: where
+   * Dead, and none of its probes answered for three grace periods, in which the terms of leases were the
+   * present ones: those on other terms are over one grace period after they ended. By the monotonic clock alone: where
    * that one stands still with a suspended machine, the wait is longer than it has to be.
    */
   #silentForLong(member: NodeId): boolean {
     const graceMs = this.#rings.ring?.graceMs ?? Number.POSITIVE_INFINITY;
     const answeredMs = this.#deaths.lastAnsweredMs(member)?.monotonicMs ?? this.#startedMs;
-    const waitedMs = this.#clock.monotonicMs() - answeredMs;
+    const sinceMs = Math.max(answeredMs, this.#terms?.sinceMs ?? Number.POSITIVE_INFINITY);
+    const waitedMs = this.#clock.monotonicMs() - sinceMs;
     return this.#deadForMs(member) > 0 && waitedMs > SURVIVORS_WAIT_GRACES * graceMs;
   }
 }

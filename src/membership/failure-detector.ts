@@ -53,6 +53,8 @@ export interface FailureDetectorOptions {
   readonly onRolledBack: () => Promise<void>;
   /** These are answered nothing that would tell them that this node is there. */
   readonly silentTo: () => readonly NodeId[];
+  /** Whether its answers count for the leases of others: see `QuorumLease`. */
+  readonly lends: () => boolean;
   /** Asks a member that knows a newer ring for it. */
   readonly catchUp: (from: NodeId) => Promise<void>;
   /** Called now and then while members are missing: they may have moved. */
@@ -282,11 +284,11 @@ export class FailureDetector {
       this.#hearRefusal(answer);
       return outcomeOf(answer);
     }
-    const { epoch, gossip } = answer.reply;
+    const { epoch, lends, gossip } = answer.reply;
     clocks.record(to, answer.reply, sent.monotonicMs, this.#nowMs);
     // One who holds a newer ring may have agreed to go on without this node, and be free of its promise of
     // silence since: its answer says nothing for the ring held here (simulator seed 1000340).
-    if (epoch <= this.#epoch) this.#contacts.recordAcked(to, sent);
+    if (epoch <= this.#epoch && lends) this.#contacts.recordAcked(to, sent);
     this.#hear(gossip);
     this.#noteEpoch(epoch, to);
     return 'answered';
@@ -324,14 +326,22 @@ export class FailureDetector {
     if (!this.#options.bounds.follows(from, request)) return ROLLED_BACK;
     const { epoch, gossip } = request;
     if (this.#keepsSilentTo(from)) return SILENCE;
-    const { clock, hybridMs } = this.#options;
+    const { clock, hybridMs, lends } = this.#options;
     this.#hear(gossip);
     // The answer does not wait for it: whether a process is there should not depend on its disk.
     this.#noteEpoch(epoch, from);
     const at = momentOf(clock);
     this.#contacts.recordAnswered(from, at);
-    const clocks = { wallMs: at.wallMs, hybridMs: hybridMs() };
-    return { ok: true, reply: { epoch: this.#epoch, ...clocks, gossip: this.#gossipFor(from) } };
+    return {
+      ok: true,
+      reply: {
+        epoch: this.#epoch,
+        lends: lends(),
+        wallMs: at.wallMs,
+        hybridMs: hybridMs(),
+        gossip: this.#gossipFor(from),
+      },
+    };
   }
 
   async #help(

@@ -17,6 +17,7 @@ import type { Log } from '../telemetry/log.ts';
 import { Admission } from './admission.ts';
 import type { EndedTask } from './cluster-view.ts';
 import { Consent } from './consent.ts';
+import type { Moment } from './contacts.ts';
 import { FailureDetector } from './failure-detector.ts';
 import { ForcedRegister } from './forced-register.ts';
 import { ringGoneOn } from './former-cluster.ts';
@@ -123,6 +124,7 @@ export class Membership {
       bound: options.clockBound,
       onRolledBack: () => rings.loseDisk(),
       silentTo: () => acceptor.silentTo,
+      lends: () => acceptor.endsLeasesSince === undefined,
       catchUp: (from) => this.catchUp(from),
       onMissing: () => lookForMoved(terms, shared),
       onChange: (member, _before, now) => this.#tellOf(member, now, log),
@@ -142,16 +144,18 @@ export class Membership {
       versionsBelowMs: () => this.versionsBelowMs,
     });
     this.#givenUp = new GivenUp(shared);
-    onRing.push(
-      () => this.#givenUp.begin(),
-      () => this.detector.ringChanged(),
-    );
-    this.#givenUp.begin();
     this.#consent = new Consent({ ...shared, acceptor, deaths: this.detector });
     this.#lease = new QuorumLease({
       ...shared,
       lastAcked: (member) => this.detector.lastAckedMs(member),
+      endedSince: () => acceptor.endsLeasesSince,
     });
+    onRing.push(
+      () => this.#givenUp.begin(),
+      () => this.detector.ringChanged(),
+      (ring) => this.#consent.noteRing(ring),
+    );
+    this.#givenUp.begin();
     const admission = new Admission({
       rings,
       register: this.#register,
@@ -214,7 +218,8 @@ export class Membership {
     let detector: FailureDetector | undefined;
     const triedAll = (): boolean => detector?.triedAll === true;
     const keep = options.keepWithBound;
-    const voting = { identity, terms, rings, store, keep, triedAll, catchUp };
+    const { clock } = options;
+    const voting = { clock, identity, terms, rings, store, keep, triedAll, catchUp };
     const acceptor = await RingAcceptor.open({ ...voting, register: 'next' });
     forcedAcceptor = await RingAcceptor.open({ ...voting, register: 'forced' });
     const bounds = await RememberedBounds.open(store);
@@ -299,6 +304,11 @@ export class Membership {
   /** Members that this node agreed to go on without, until the next epoch is decided. */
   get silentTo(): readonly NodeId[] {
     return this.#acceptor.silentTo;
+  }
+
+  /** Since when this node has accepted a ring that ends the leases of the present one, and heard no more of it. */
+  get inDoubtSince(): Moment | undefined {
+    return this.#acceptor.endsLeasesSince;
   }
 
   /**

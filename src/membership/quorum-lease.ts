@@ -3,15 +3,22 @@
  * of the members answered probes that it sent within the last grace period. A node that is cut off stops
  * by itself that way before the others, who wait three grace periods, go on without it; else both sides of
  * a split would acknowledge writes.
+ *
+ * That rests on the majority that lends a lease and the one that goes on having a member in common. Where
+ * the next ring has other voters they need not: so whoever has accepted such a ring lends nothing under the
+ * present one any more, and a majority had to accept it. All leases of a ring with other terms are over one
+ * grace period after the next one was decided, and nobody agrees to go on without others before three
+ * (ADR 12).
  */
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Moment } from './contacts.ts';
 
-/** Own clocks at one moment, milliseconds. */
-interface Moment {
-  readonly monotonicMs: number;
-  readonly wallMs: number;
+/** Whether leases are lent by the same members, and for the same time, under both rings. */
+export function haveSameLeaseTerms(a: Ring, b: Ring): boolean {
+  const lenders = (ring: Ring): string => ring.voters.map(({ id }) => id).join();
+  return a.graceMs === b.graceMs && a.lastSurvivor === b.lastSurvivor && lenders(a) === lenders(b);
 }
 
 export class QuorumLease {
@@ -19,15 +26,19 @@ export class QuorumLease {
   readonly #clock: Clock;
   /** When the last probe was sent that the member itself answered. */
   readonly #lastAcked: (member: NodeId) => Moment | undefined;
+  /** Since when this node may have helped to end the leases of the ring in force. */
+  readonly #endedSince: () => Moment | undefined;
 
   constructor(options: {
     readonly self: NodeId;
     readonly clock: Clock;
     readonly lastAcked: (member: NodeId) => Moment | undefined;
+    readonly endedSince: () => Moment | undefined;
   }) {
     this.#self = options.self;
     this.#clock = options.clock;
     this.#lastAcked = options.lastAcked;
+    this.#endedSince = options.endedSince;
   }
 
   /** Asked at every message. */
@@ -36,18 +47,24 @@ export class QuorumLease {
     // Where nobody goes on without it, having met them once in this life is enough: they would have said
     // if its disk was put back to an older state.
     const limitMs = lastSurvivor === 'wait' ? Number.MAX_VALUE : graceMs;
-    const fresh = voters.filter(({ id }) => id === this.#self || this.#ageMs(id) <= limitMs);
+    const fresh = voters.filter(({ id }) => this.#ageMs(id) <= limitMs);
     return 2 * fresh.length > voters.length;
+  }
+
+  /** Of what a voter has lent this node. */
+  #ageMs(voter: NodeId): number {
+    if (voter !== this.#self) return this.#sinceMs(this.#lastAcked(voter));
+    const endedSince = this.#endedSince();
+    return endedSince === undefined ? 0 : this.#sinceMs(endedSince);
   }
 
   /**
    * By the clock that has gone further: the monotonic one stands still while a virtual machine is
    * suspended, the wall clock may be set back.
    */
-  #ageMs(member: NodeId): number {
-    const sent = this.#lastAcked(member);
-    if (sent === undefined) return Number.POSITIVE_INFINITY;
-    const byMonotonicMs = this.#clock.monotonicMs() - sent.monotonicMs;
-    return Math.max(byMonotonicMs, this.#clock.wallMs() - sent.wallMs);
+  #sinceMs(moment: Moment | undefined): number {
+    if (moment === undefined) return Number.POSITIVE_INFINITY;
+    const byMonotonicMs = this.#clock.monotonicMs() - moment.monotonicMs;
+    return Math.max(byMonotonicMs, this.#clock.wallMs() - moment.wallMs);
   }
 }

@@ -19,11 +19,14 @@ import type {
   RingRegisterName,
   Served,
 } from '../rpc/messages.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { OwnName } from '../storage/keys.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
 import type { Change, Store } from '../storage/store.ts';
+import { type Moment, momentOf } from './contacts.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { Identity } from './identity.ts';
+import { haveSameLeaseTerms } from './quorum-lease.ts';
 import type { RingHolder } from './ring-holder.ts';
 
 const OWN_NAME: Readonly<Record<RingRegisterName, OwnName>> = {
@@ -74,6 +77,10 @@ export class RingAcceptor {
   readonly #options: RingAcceptorOptions;
   #votes: Votes;
   #voting: Promise<unknown> = Promise.resolve();
+  /** When this node accepted what it has accepted. */
+  #acceptedAt = IN_A_FORMER_LIFE;
+  /** Whether that has other lease terms than the ring in force: looked at once. */
+  #other: { readonly accepted: Uint8Array; readonly ring: Ring; readonly is: boolean } | undefined;
 
   private constructor(options: RingAcceptorOptions, votes: Votes) {
     this.#options = options;
@@ -91,9 +98,20 @@ export class RingAcceptor {
     return this.#present.silentTo;
   }
 
-  /** Whether something is accepted for the next epoch that may be decided without this node knowing. */
-  get hasAccepted(): boolean {
-    return this.#present.paxos.accepted !== undefined;
+  /**
+   * When this node accepted a ring with other lease terms than the one in force has, if it did: that may be
+   * decided by now, and the leases of the present one end with it.
+   */
+  get endsLeasesSince(): Moment | undefined {
+    const { ring } = this.#options.rings;
+    const accepted = this.#present.paxos.accepted?.value;
+    if (ring === undefined || accepted === undefined) return undefined;
+    if (this.#other?.accepted !== accepted || this.#other.ring !== ring) {
+      const next = decodeRing(accepted);
+      const is = next === undefined || !haveSameLeaseTerms(ring, next);
+      this.#other = { accepted, ring, is };
+    }
+    return this.#other.is ? this.#acceptedAt : undefined;
   }
 
   /** Whether this node voted for a forced ring that goes on from `ring` and ends it. */
@@ -136,7 +154,12 @@ export class RingAcceptor {
       if (refusal !== undefined) return refused(refusal);
       const ring = decodeRing(bytes);
       if (ring === undefined || !this.#fits(ring)) return refused({ reason: 'not_ready' });
-      return { ok: true, reply: await this.#take(accept(this.#present.paxos, ballot, bytes)) };
+      const { paxos } = this.#present;
+      const step = accept(paxos, ballot, bytes);
+      // The same ring again may have been decided the first time.
+      const isAnother = Buffer.compare(paxos.accepted?.value ?? NOTHING, bytes) !== 0;
+      if (step.reply.accepted && isAnother) this.#acceptedAt = momentOf(this.#options.clock);
+      return { ok: true, reply: await this.#take(step) };
     });
   }
 
@@ -236,8 +259,15 @@ export class RingAcceptor {
   }
 }
 
+const NOTHING = new Uint8Array();
+const IN_A_FORMER_LIFE: Moment = {
+  monotonicMs: Number.NEGATIVE_INFINITY,
+  wallMs: Number.NEGATIVE_INFINITY,
+};
+
 interface RingAcceptorOptions {
   readonly register: RingRegisterName;
+  readonly clock: Clock;
   readonly identity: Identity;
   readonly terms: FoundingTerms;
   readonly rings: RingHolder;

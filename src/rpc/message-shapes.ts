@@ -83,7 +83,13 @@ const SHAPES: Shapes = {
   'swim.ping': {
     code: 8,
     request: { epoch: epochOrZero, ...clockBound, gossip },
-    reply: { epoch: epochOrZero, wallMs: milliseconds, hybridMs: milliseconds, gossip },
+    reply: {
+      epoch: epochOrZero,
+      lends: flag,
+      wallMs: milliseconds,
+      hybridMs: milliseconds,
+      gossip,
+    },
   },
   'swim.ping-req': {
     code: 9,

@@ -182,6 +182,8 @@ export interface Replies {
   };
   readonly 'swim.ping': {
     readonly epoch: Epoch | 0;
+    /** Whether it counts for the lease of who asks. */
+    readonly lends: boolean;
     readonly wallMs: number;
     /** Of its hybrid clock: never goes back, so it stays ahead when the wall clock is set back. */
     readonly hybridMs: number;

@@ -85,6 +85,7 @@ export class Replacement {
       return;
     }
     this.#lookAtFreeze(ring);
+    if (await this.#endDoubt(ring)) return;
     if (!this.#frozen) {
       if (await this.#replace(ring)) return;
       if (await this.#goOnWithSurvivors(ring)) return;
@@ -108,7 +109,7 @@ export class Replacement {
   }
 
   async #goOnWithSurvivors(ring: Ring): Promise<boolean> {
-    if (ring.lastSurvivor === 'wait') return false;
+    if (ring.lastSurvivor !== 'use') return false;
     const silent = new Set(this.#deadFor(ring, SURVIVORS_WAIT_GRACES * ring.graceMs));
     const lost = partitionsLost(ring, silent);
     if (lost.length === 0) return false;
@@ -127,6 +128,20 @@ export class Replacement {
         { partitions: lost.length, missing: this.#names(ring, gone) },
       );
     }
+    return true;
+  }
+
+  /**
+   * This node accepted a ring with other voters, or other terms of leases, and never heard what became of it.
+   * Until then it lends nobody a lease. True when something was proposed.
+   */
+  async #endDoubt(ring: Ring): Promise<boolean> {
+    const since = this.#membership.inDoubtSince;
+    if (since === undefined) return false;
+    if (!this.#isDue(ring, since.monotonicMs + ring.graceMs / 4)) return false;
+    await this.#membership.decide((now) =>
+      now.epoch === ring.epoch ? renewedRing(now) : undefined,
+    );
     return true;
   }
 

@@ -61,6 +61,19 @@ describe('of each member it is known', () => {
     expect(group.at(A).lastAckedMs(B)?.monotonicMs).toBeGreaterThan(newerMs);
   });
 
+  test('but not for a lease when the one that answered lends none', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.lendNothing.add(B);
+    const before = group.at(A).lastAckedMs(B);
+    await group.pass(3_000);
+    expect(group.at(A).state(B)).toBe('alive');
+    expect(group.at(A).lastAckedMs(B)).toBe(before);
+    group.lendNothing.clear();
+    await group.pass(3_000);
+    expect(group.at(A).lastAckedMs(B)).not.toBe(before);
+  });
+
   test('often enough for the lease, which counts by the grace of the ring and not by a setting', async () => {
     const ring = new Ring({ ...ringOf(membersFrom(1, 12)), graceMs: 1_000 });
     expect(TERMS.graceMs).toBeGreaterThan(ring.graceMs);
@@ -69,7 +82,7 @@ describe('of each member it is known', () => {
     await group.pass(1_000);
     const { clock } = group;
     const lastAcked = (member: NodeId) => group.at(A).lastAckedMs(member);
-    const lease = new QuorumLease({ self: A, clock, lastAcked });
+    const lease = new QuorumLease({ self: A, clock, lastAcked, endedSince: () => undefined });
     for (let turn = 0; turn < 50; turn++) {
       await group.pass(100);
       expect(lease.holds(ring)).toBe(true);
@@ -310,6 +323,7 @@ type Fate = 'arrives' | 'refused' | 'timeout' | 'lost';
 class Group {
   /** To whom members keep silent. */
   readonly silentTo = new Map<NodeId, readonly NodeId[]>();
+  readonly lendNothing = new Set<NodeId>();
   readonly clock = new HandClock();
   readonly pings: { readonly from: NodeId; readonly to: NodeId; readonly atMs: number }[] = [];
   readonly catchUps: { readonly by: NodeId; readonly from: NodeId }[] = [];
@@ -392,6 +406,7 @@ class Group {
       bounds: await RememberedBounds.open(new MemoryStore()),
       onRolledBack: async () => undefined,
       silentTo: () => this.silentTo.get(self) ?? [],
+      lends: () => !this.lendNothing.has(self),
       catchUp: async (from) => void this.catchUps.push({ by: self, from }),
       onMissing: () => {
         this.searches++;

@@ -130,6 +130,7 @@ class Node {
     const catchUp = async (): Promise<void> => undefined;
     acceptor = await RingAcceptor.open({
       register: 'forced',
+      clock: simulatedClock(options.scheduler, new Life(), { offsetMs: 0, drift: 0 }),
       identity,
       terms,
       rings,

@@ -13,11 +13,18 @@ describe('a replica', () => {
   const acked = new Map<NodeId, { monotonicMs: number; wallMs: number }>();
   const five = ringOf(membersFrom(1, 5));
   let lease: QuorumLease;
+  let ended: { monotonicMs: number; wallMs: number } | undefined;
 
   beforeEach(() => {
     clock = new HandClock();
     acked.clear();
-    lease = new QuorumLease({ self: nodeId(1), clock, lastAcked: (id) => acked.get(id) });
+    ended = undefined;
+    lease = new QuorumLease({
+      self: nodeId(1),
+      clock,
+      lastAcked: (id) => acked.get(id),
+      endedSince: () => ended,
+    });
   });
 
   function ack(...numbers: number[]): void {
@@ -45,6 +52,17 @@ describe('a replica', () => {
     ack(2, 3);
     clock.jumpWall(GRACE_MS + 1);
     expect(lease.holds(five)).toBe(false);
+  });
+
+  test('lends itself nothing any more a grace period after it accepted other terms', () => {
+    ended = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    clock.advance(GRACE_MS);
+    ack(2, 3);
+    expect(lease.holds(five)).toBe(true);
+    clock.advance(1);
+    expect(lease.holds(five)).toBe(false);
+    ack(2, 3, 4);
+    expect(lease.holds(five)).toBe(true);
   });
 
   test('does not count newcomers, who have no vote yet', () => {

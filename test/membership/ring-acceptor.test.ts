@@ -6,6 +6,7 @@ import type { RingHolder } from '../../src/membership/ring-holder.ts';
 import { proposeRing } from '../../src/membership/ring-proposal.ts';
 import { majorityOf } from '../../src/paxos/acceptor-quorum.ts';
 import { type Ballot, nextBallot } from '../../src/paxos/ballot.ts';
+import type { Member } from '../../src/ring/member.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { encodeRing } from '../../src/ring/ring-codec.ts';
 import type { ClockBound, Request, RequestOf } from '../../src/rpc/messages.ts';
@@ -13,7 +14,7 @@ import type { Transport } from '../../src/rpc/transport.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import type { Change } from '../../src/storage/store.ts';
 import { membersFrom, nodeId } from '../ring/placement.ts';
-import { ringOf } from '../ring/sample-rings.ts';
+import { jointRing, ringOf } from '../ring/sample-rings.ts';
 import { HandClock } from '../runtime/hand-clock.ts';
 
 const [A, B, C] = [nodeId(1), nodeId(2), nodeId(3)];
@@ -103,15 +104,48 @@ describe('a proposer', () => {
   }
 });
 
-function voteFor(ballot: Ballot) {
-  return { type: 'ring.accept', register: 'next', epoch: EPOCH, ballot, ring: NEXT } as const;
+describe('a vote for a ring with other lease terms', () => {
+  const [D] = membersFrom(4, 4);
+  const SHORTER = encodeRing(new Ring({ ...RING, epoch: EPOCH, graceMs: RING.graceMs - 1 }));
+  const JOINT = encodeRing(jointRing(RING, [...RING.members, D as Member]));
+
+  test.each([
+    ['another grace period', SHORTER, true],
+    ['the same terms', NEXT, false],
+    ['a newcomer, who has no vote yet', JOINT, false],
+  ])('may end the leases of the present one: %s', async (_what, ring, ends) => {
+    const clock = new HandClock();
+    const { acceptor } = await open(A, { clock });
+    expect(acceptor.endsLeasesSince).toBeUndefined();
+    const acceptedMs = clock.monotonicMs();
+    await acceptor.accept(voteFor(BALLOT, ring), B);
+    expect(acceptor.endsLeasesSince?.monotonicMs).toBe(ends ? acceptedMs : undefined);
+    // It may have been decided by the first vote.
+    clock.advance(1_000);
+    await acceptor.accept(voteFor(nextBallot(BALLOT, B), ring), B);
+    await acceptor.accept(voteFor(BALLOT, NEXT), B); // refused: a lower ballot
+    expect(acceptor.endsLeasesSince?.monotonicMs).toBe(ends ? acceptedMs : undefined);
+  });
+
+  test('is remembered over a restart, by which its time is lost', async () => {
+    const store = new MemoryStore();
+    const { acceptor } = await open(A, { store });
+    await acceptor.accept(voteFor(BALLOT, SHORTER), B);
+    const again = await open(A, { store });
+    expect(again.acceptor.endsLeasesSince?.monotonicMs).toBe(Number.NEGATIVE_INFINITY);
+  });
+});
+
+function voteFor(ballot: Ballot, ring = NEXT) {
+  return { type: 'ring.accept', register: 'next', epoch: EPOCH, ballot, ring } as const;
 }
 
 /** The acceptor of a member of `RING`, and what it kept together with a higher bound. */
-async function open(self: NodeId) {
+async function open(self: NodeId, { clock = new HandClock(), store = new MemoryStore() } = {}) {
   const kept: (readonly Change[])[] = [];
   const acceptor = await RingAcceptor.open({
     register: 'next',
+    clock,
     identity: { nodeId: self, incarnation: 1 as Incarnation, nonce: '' },
     terms: {
       ...{ nodeName: self, clusterName: RING.clusterName, zone: 'default', weight: 1 },
@@ -119,8 +153,11 @@ async function open(self: NodeId) {
       ...{ replicationFactor: 3, replicationFactorGiven: false, lastSurvivor: 'use' },
     },
     rings: { ring: RING, encoded: encodeRing(RING), former: undefined } as RingHolder,
-    store: new MemoryStore(),
-    keep: async (changes) => void kept.push(changes),
+    store,
+    keep: async (changes) => {
+      kept.push(changes);
+      await store.batch(changes);
+    },
     triedAll: () => tried,
     catchUp: async () => undefined,
   });

@@ -90,8 +90,8 @@ export const MESSAGE_SAMPLES: Samples = {
       },
     ],
     replies: [
-      { epoch, wallMs: 1_767_225_600_123.456, hybridMs: 1_767_225_600_124, gossip },
-      { epoch: 0, wallMs: 0, hybridMs: 0, gossip: [] },
+      { epoch, lends: true, wallMs: 1_767_225_600_123.456, hybridMs: 1_767_225_600_124, gossip },
+      { epoch: 0, lends: false, wallMs: 0, hybridMs: 0, gossip: [] },
     ],
   },
   'swim.ping-req': {

@@ -154,6 +154,43 @@ describe('several members that die', () => {
 });
 
 describe('a split for longer than the grace period', () => {
+  // Those that serve by the ring before, and those that go on by the next one, have no voter in common.
+  test('as the ring with other voters is decided: those that did not hear of it stop', async () => {
+    const story = await filled({ nodes: 3 });
+    const joined = [story.join(), story.join()];
+    await story.until(() => {
+      const { newest } = story.rings;
+      return newest?.next === undefined && newest?.members.length === 5;
+    });
+    const { newest } = story.rings;
+    const unaware = [1, 2, 3].filter(
+      (number) => story.rings.ringsOf(`node${number}`).at(-1) !== newest,
+    );
+    expect(unaware).toHaveLength(2);
+    const aware = [1, 2, 3, ...joined].filter((number) => !unaware.includes(number));
+    for (const a of unaware) {
+      for (const b of aware) {
+        story.network.cut(`node${a}`, `node${b}`);
+        story.network.cut(`node${b}`, `node${a}`);
+      }
+    }
+    const ids = unaware.map((number) => story.idOf(number));
+    const key = Array.from({ length: 200 }, (_, number) => `other${number}`).find((each) => {
+      const replicas = newest?.assignment[newest.partitionOf(each as Key)];
+      return ids.every((id) => replicas?.includes(id));
+    });
+    if (key === undefined || newest === undefined) throw new Error('no such key');
+    const [by = 0] = unaware;
+    const [through = 0] = aware;
+    await story.pass(1.5 * GRACE_MS);
+    await expect(story.put(by, key, 'of the few')).rejects.toBeInstanceOf(ClientError);
+    await story.until(() => (story.rings.newest?.recovering.length ?? 0) > 0);
+    await story.settled(...aware);
+    await story.put(through, key, 'of the many');
+    await expect(story.put(by, key, 'of the few')).rejects.toBeInstanceOf(ClientError);
+    expect(story.rings.flaws).toEqual([]);
+  });
+
   test('2|3: two keep their epoch, move and acknowledge nothing; three go on (failure mode 33)', async () => {
     const story = await filled();
     story.network.island = new Set(['node4', 'node5']);
