@@ -11,7 +11,7 @@ import { type Member, sameMembers } from './member.ts';
 import { inTransition, pullsNeeded } from './pulls.ts';
 import { type Assignment, sameReplicas } from './replica-set.ts';
 import { Ring } from './ring.ts';
-import type { LastSurvivor, RingParts } from './ring-parts.ts';
+import type { LastSurvivorRule, RingParts } from './ring-parts.ts';
 
 /** What is to be different; what is not named stays. */
 export interface RingWish {
@@ -19,7 +19,7 @@ export interface RingWish {
   readonly members?: readonly Member[];
   readonly replicationFactor?: number;
   readonly graceMs?: number;
-  readonly lastSurvivor?: LastSurvivor;
+  readonly lastSurvivor?: LastSurvivorRule;
 }
 
 /**

@@ -21,7 +21,7 @@ import type { Assignment } from './replica-set.ts';
 import { Ring } from './ring.ts';
 import {
   flawOf,
-  type LastSurvivor,
+  type LastSurvivorRule,
   MAX_FORMERS,
   MAX_GIVEN_UP,
   MAX_MEMBERS,
@@ -34,7 +34,7 @@ const FIXED_BYTES = 53;
 /** In the standing of a member, beside how it leaves. */
 const JOINING = 128;
 const MAX_LOG2_PARTITIONS = 16;
-const LAST_SURVIVOR: readonly LastSurvivor[] = ['use', 'wait'];
+const LAST_SURVIVOR: readonly LastSurvivorRule[] = ['use', 'wait', 'announced'];
 
 export function encodeRing(ring: Ring): Uint8Array {
   const places = new Map(ring.members.map(({ id }, place) => [id, place]));

@@ -10,6 +10,13 @@ import { MAX_PARTITIONS } from './token.ts';
  */
 export type LastSurvivor = 'use' | 'wait';
 
+/**
+ * The same as a ring has it. `announced`: it was `wait`, and all members ask for `use`. Under `wait` a part
+ * that is cut off may go on serving for ever; so nobody goes on without others before all members hold a
+ * ring under which they stop by themselves.
+ */
+export type LastSurvivorRule = LastSurvivor | 'announced';
+
 export interface RingParts {
   readonly epoch: Epoch;
   readonly lineage: Lineage;
@@ -28,7 +35,7 @@ export interface RingParts {
   readonly hashSeed: bigint;
   /** Copies wanted of each record; 1 to `MAX_REPLICATION_FACTOR`. */
   readonly replicationFactor: number;
-  readonly lastSurvivor: LastSurvivor;
+  readonly lastSurvivor: LastSurvivorRule;
   /**
    * How long a member may be dead before it is replaced, milliseconds. Part of the ring because two
    * sides of a split rely on each other's: one stops serving after it, the other goes on after three.

@@ -11,7 +11,7 @@ import { invariant } from '../invariant.ts';
 import { assign } from './assignment.ts';
 import { inOrderOfId, type Member } from './member.ts';
 import type { Assignment, ReplicaSet } from './replica-set.ts';
-import { flawOf, type LastSurvivor, type RingParts } from './ring-parts.ts';
+import { flawOf, type LastSurvivorRule, type RingParts } from './ring-parts.ts';
 import { partitionOf, tokenOf } from './token.ts';
 
 export class Ring {
@@ -27,7 +27,7 @@ export class Ring {
   readonly clusterName: string;
   readonly hashSeed: bigint;
   readonly replicationFactor: number;
-  readonly lastSurvivor: LastSurvivor;
+  readonly lastSurvivor: LastSurvivorRule;
   /** Milliseconds. */
   readonly graceMs: number;
   readonly partitionCount: number;
@@ -125,7 +125,7 @@ export function formRing(options: {
   readonly hashSeed: bigint;
   readonly replicationFactor: number;
   readonly partitionCount: number;
-  readonly lastSurvivor: LastSurvivor;
+  readonly lastSurvivor: LastSurvivorRule;
   readonly graceMs: number;
   readonly founders: readonly Member[];
 }): Ring {

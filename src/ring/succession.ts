@@ -4,6 +4,7 @@
  */
 import type { Partition } from '../ids.ts';
 import { type Member, sameMembers } from './member.ts';
+import type { RingWish } from './next-ring.ts';
 import { type ReplicaSet, sameReplicas } from './replica-set.ts';
 import type { Ring } from './ring.ts';
 
@@ -15,8 +16,41 @@ export function flawOfSuccession(before: Ring, after: Ring): string | undefined 
   if (after.versionsAboveMs < before.versionsAboveMs) return 'a bound of versions that goes back';
   if (!after.givenUp.every((address) => before.givenUp.includes(address)))
     return 'more members given up than by force';
+  const flaw = flawOfLeases(before, after);
+  if (flaw !== undefined) return flaw;
   if (after.next !== undefined) return flawOfJoint(before, after);
   return before.next === undefined ? flawOfSettings(before, after) : flawOfEnd(before, after);
+}
+
+/**
+ * Members that do not hear of the ring serve on, on the terms of the one before, for as long as a grace
+ * period of that; the others go on without them after three of the new one. So it shrinks in steps, and the
+ * next step takes that all members hold the one before (`settings-agreement.ts`).
+ */
+function flawOfLeases(before: Ring, after: Ring): string | undefined {
+  if (before.lastSurvivor === 'wait' && after.lastSurvivor === 'use')
+    return 'survivors that go on before that was announced';
+  if (after.graceMs < leastGraceMs(before)) return 'a grace period that shrinks too much at once';
+  return undefined;
+}
+
+/** The shortest grace period that may follow. */
+function leastGraceMs({ graceMs }: Ring): number {
+  return Math.ceil(graceMs / 2);
+}
+
+/** What to ask of the next ring on the way to other terms, in steps that all members follow. */
+export function nextTerms(
+  ring: Ring,
+  { graceMs, lastSurvivor }: Pick<RingWish, 'graceMs' | 'lastSurvivor'>,
+): Pick<RingWish, 'graceMs' | 'lastSurvivor'> {
+  const isToBeAnnounced = ring.lastSurvivor === 'wait' && lastSurvivor === 'use';
+  return {
+    ...(graceMs === undefined ? {} : { graceMs: Math.max(graceMs, leastGraceMs(ring)) }),
+    ...(lastSurvivor === undefined
+      ? {}
+      : { lastSurvivor: isToBeAnnounced ? 'announced' : lastSurvivor }),
+  };
 }
 
 function isOfSameLineage(a: Ring, b: Ring): boolean {

@@ -9,6 +9,7 @@ import type { NodeId } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
 import { changedRing, type RingWish } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
+import { nextTerms } from '../ring/succession.ts';
 import { Gather } from '../rpc/gather.ts';
 import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
@@ -81,7 +82,8 @@ export class SettingsAgreement {
       return;
     }
     if (others.length + 1 < ring.members.length) return;
-    const wish = commonWish(ring, own, others);
+    const common = commonWish(ring, own, others);
+    const wish = { ...common, ...nextTerms(ring, common) };
     if (Object.keys(wish).length === 0 || !this.#isDue(ring)) return;
     await this.#membership.decide((now) =>
       now.epoch === ring.epoch ? changedRing(now, wish) : undefined,
@@ -159,8 +161,8 @@ function refusalBy(ring: Ring, own: Started, others: readonly Introduction[]): s
   return (
     `the cluster keeps ${ring.replicationFactor} copies of each key, as ${content.name} does, and this node was ` +
     `started with QUORATE_REPLICATION_FACTOR=${own.replicationFactor}; start it with ${ring.replicationFactor}, ` +
-    `restart all members with ${own.replicationFactor}, or change it while they run: PUT /cluster/replication-factor ` +
-    `with {"replicationFactor": ${own.replicationFactor}}`
+    `restart all members with ${own.replicationFactor}, or change it while they run: ` +
+    `quorate replication-factor ${own.replicationFactor}`
   );
 }
 

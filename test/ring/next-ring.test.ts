@@ -15,7 +15,7 @@ import { inTransition, pullsNeeded } from '../../src/ring/pulls.ts';
 import { sameReplicas } from '../../src/ring/replica-set.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { decodeRing, encodeRing } from '../../src/ring/ring-codec.ts';
-import { flawOfSuccession } from '../../src/ring/succession.ts';
+import { flawOfSuccession, nextTerms } from '../../src/ring/succession.ts';
 import { member, membersFrom, movesBetween, nodeId } from './placement.ts';
 import { ringOf } from './sample-rings.ts';
 
@@ -70,10 +70,30 @@ describe('a ring that follows upon another', () => {
   });
 
   test('is at rest when only settings change', () => {
-    const other = changed(FIVE, { graceMs: 5_000 });
+    const other = changed(FIVE, { graceMs: 45_000 });
     expect(other.next).toBeUndefined();
     expect(flawOfSuccession(FIVE, other)).toBeUndefined();
     expect(flawOfSuccession(FIVE, renewedRing(FIVE))).toBeUndefined();
+  });
+
+  test('comes to a shorter grace period, and to survivors that go on, in steps that all hold', () => {
+    const least = Math.ceil(FIVE.graceMs / 2);
+    expect(nextTerms(FIVE, { graceMs: 1_000 })).toEqual({ graceMs: least });
+    expect(nextTerms(FIVE, { graceMs: 2 * FIVE.graceMs })).toEqual({ graceMs: 2 * FIVE.graceMs });
+    const tooShort = changed(FIVE, { graceMs: least - 1 });
+    expect(flawOfSuccession(FIVE, tooShort)).toContain('grace period');
+    expect(flawOfSuccession(FIVE, changed(FIVE, { graceMs: least }))).toBeUndefined();
+
+    const waiting = new Ring({ ...FIVE, lastSurvivor: 'wait' });
+    expect(flawOfSuccession(waiting, changed(waiting, { lastSurvivor: 'use' }))).toContain(
+      'announced',
+    );
+    expect(nextTerms(waiting, { lastSurvivor: 'use' })).toEqual({ lastSurvivor: 'announced' });
+    const announced = changed(waiting, nextTerms(waiting, { lastSurvivor: 'use' }));
+    expect(flawOfSuccession(waiting, announced)).toBeUndefined();
+    const using = changed(announced, nextTerms(announced, { lastSurvivor: 'use' }));
+    expect([using.lastSurvivor, flawOfSuccession(announced, using)]).toEqual(['use', undefined]);
+    expect(decodeRing(encodeRing(announced))?.lastSurvivor).toBe('announced');
   });
 
   test('has more or fewer replicas with another replication factor', () => {

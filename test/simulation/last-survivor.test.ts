@@ -68,6 +68,40 @@ test('members that were all restarted with other values, one by one, change the 
   expect(ring).toMatchObject({ lastSurvivor: 'wait', graceMs: 5_000, epoch: epoch + 1 });
 });
 
+// A part that is cut off serves on by the ring that it holds: for ever, or for a grace period of that one.
+test('a member that missed that others need wait no longer keeps them waiting', async () => {
+  const story = await filled();
+  const LONG_MS = 9_000;
+  await restartAll(story, { ...WAIT, replaceAfterMs: LONG_MS });
+  await story.until(() => story.rings.newest?.graceMs === LONG_MS);
+  const { epoch } = await story.settled(1, 2, 3, 4, 5);
+  const seen: unknown[] = [];
+  story.rings.whenDecided(({ lastSurvivor, graceMs }) => seen.push([lastSurvivor, graceMs]));
+  await restartAll(story, { lastSurvivor: 'use', replaceAfterMs: 2_000 });
+  await story.until(() => story.rings.newest?.epoch === epoch + 1);
+  story.network.cut('node1', 'node5');
+  for (const other of [2, 3, 4, 5]) story.network.cut(`node${other}`, 'node1');
+  for (const other of [2, 3, 4, 5]) story.network.cut('node1', `node${other}`);
+  await story.pass(3_000);
+  expect(seen).toEqual([['announced', 4_500]]);
+  story.network.mend();
+  await story.until(() => story.rings.newest?.graceMs === 2_000);
+  expect(seen).toEqual([
+    ['announced', 4_500],
+    ['use', 2_250],
+    ['use', 2_000],
+  ]);
+});
+
+async function restartAll(story: Story, change: ConfigChange): Promise<void> {
+  for (const node of story.cluster.nodes) {
+    story.cluster.crash(node);
+    node.change = change;
+    story.cluster.start(node);
+    await story.until(() => story.cluster.ready);
+  }
+}
+
 async function filled(): Promise<Story> {
   const story = Story.prepare({ graceMs: GRACE_MS });
   for (const node of story.cluster.nodes) {
