@@ -162,8 +162,10 @@ export class Replacement {
     );
   }
 
+  /** Those whose replacement is decided already do not count: that only has to be carried out. */
   #lookAtFreeze(ring: Ring): void {
-    const dead = this.#deadFor(ring, 0).length;
+    const isStaying = (id: NodeId): boolean => ring.member(id)?.leaving === 'no';
+    const dead = this.#deadFor(ring, 0).filter(isStaying).length;
     const frozen = dead > Math.max(2, Math.floor(ring.voters.length / 4));
     if (frozen === this.#frozen) return;
     this.#frozen = frozen;

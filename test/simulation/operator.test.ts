@@ -232,6 +232,18 @@ describe('replacement', () => {
   });
 });
 
+test('a member that dies while two others are replaced is replaced, too, and no freeze keeps it', async () => {
+  const story = await Story.begin({ nodes: 7, graceMs: 2_000 });
+  const told = toldBy(story, 1);
+  for (const number of [6, 7]) story.cluster.crash(story.node(number));
+  await story.until(() => told.some(({ type }) => type === 'ring.joint'));
+  // It has to pull, and the transition does not end without it.
+  story.cluster.crash(story.node(5));
+  const { members } = await story.settled(1, 2, 3, 4);
+  expect(members).toHaveLength(4);
+  expect(told.map(({ type }) => type)).not.toContain('replacement.frozen');
+});
+
 /** Until somebody proposes the ring that ends the transition. */
 async function endIsProposed(story: Story): Promise<void> {
   const told = toldBy(story, 1);
