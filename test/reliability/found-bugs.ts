@@ -275,6 +275,46 @@ export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
   },
   {
     wrong:
+      'Of two members that asked for a change at once, the one whose change was carried on by the other was told that nothing had' +
+      ' been changed (found by reading).',
+    seeds: [],
+    commit: 'b6331e2',
+    subject: 'membership: tell a proposer what became of his ring when others carried it on',
+  },
+  {
+    wrong:
+      'Both sides of a split acknowledged writes where the split fell into the moment in which a ring with other voters was' +
+      ' decided: the leases of the ring before never ended (found by reading).',
+    seeds: [],
+    commit: 'b07807a',
+    subject: 'membership: end the leases of a ring when the next one has other terms',
+  },
+  {
+    wrong:
+      'A member that missed the change from `wait` to `use`, or to a much smaller grace period, went on serving by the old one' +
+      ' when the others had gone on without it (found by reading).',
+    seeds: [],
+    commit: 'e6e1364',
+    subject: 'ring: shorten a grace period, and stop to wait for survivors, in steps',
+  },
+  {
+    wrong:
+      'A replica that had been given up while its disk stalled acknowledged a write that it stored as it learnt that' +
+      ' (found by reading).',
+    seeds: [],
+    commit: 'a921453',
+    subject: 'coordinator: ask for the lease of a replica that has left, too',
+  },
+  {
+    wrong:
+      'A transition did not end when a member that had to pull died while two others were being replaced: with them it was' +
+      ' one too many (found by reading).',
+    seeds: [],
+    commit: '68fd579',
+    subject: 'stabilizer: freeze for those alone whose replacement is not decided',
+  },
+  {
+    wrong:
       "The judges' own: an acknowledged write was missed on the disk of a member that had left before, and had told nobody" +
       ' yet of the ring that went on without it.',
     seeds: [1013565],
