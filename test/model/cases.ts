@@ -1,6 +1,7 @@
 /** What is explored: every rule in force, which must find nothing; and without one, which must find something. */
 import type { Model } from './explore.ts';
 import { LastSurvivors, SURVIVOR_CLAUSES, type SurvivorClause } from './last-survivors.ts';
+import { LEASE_CLAUSES, type LeaseClause, LeaseTerms } from './lease-terms.ts';
 import { RingChange, type States } from './ring-change.ts';
 import { type Clause, RING_CLAUSES, SPARE_RULES } from './ring-clauses.ts';
 import { REGISTER_CLAUSES, type RegisterClause, RingRegister } from './ring-register.ts';
@@ -98,6 +99,9 @@ export const CASES: readonly Case[] = [
     survivors(rule, { members: 3, missing: 1, graceTicks: 1 }, 'quick'),
     survivors(rule, { members: 5, missing: 2, graceTicks: 1 }, 'long'),
   ]),
+  leases(undefined, 1, 'quick'),
+  leases(undefined, 2, 'long'),
+  ...clauses(LEASE_CLAUSES).map((rule) => leases(rule, 1, 'quick')),
 ];
 
 function sound(change: string, states: States, length: Case['length']): Case {
@@ -155,6 +159,20 @@ function survivors(
     expected: omitted === undefined ? 'nothing' : 'a counterexample',
     length,
     model: () => new LastSurvivors({ ...split, omitted }),
+  };
+}
+
+function leases(
+  omitted: LeaseClause | undefined,
+  graceTicks: number,
+  length: Case['length'],
+): Case {
+  return {
+    name: `leases over a change of voters, grace ${graceTicks}`,
+    omitted: omitted && { rule: omitted, instead: LEASE_CLAUSES[omitted] },
+    expected: omitted === undefined ? 'nothing' : 'a counterexample',
+    length,
+    model: () => new LeaseTerms({ graceTicks, omitted }),
   };
 }
 
