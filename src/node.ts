@@ -198,7 +198,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     transport,
     maxSkewMs,
     ownStatus: () => ownStatus(),
-    replacementFrozen: () => replacement.frozen,
+    frozen: () => replacement.frozen,
   });
   const operator = new ClusterOperator({
     membership,
@@ -242,7 +242,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     replica_changes_under_way: () => barrier.size,
     coordinator_repairs: () => operations.repairs,
     transfers_served: () => source.serving,
-    replacement_frozen: () => Number(replacement.frozen),
+    replacement_frozen: () => Number(replacement.frozen.replacement),
   });
 
   const spaceLoop = new Loop({

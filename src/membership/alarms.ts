@@ -9,18 +9,25 @@ export const FROZEN =
   'replacement is frozen: too many members are dead at once, so none is replaced; start them again, or ' +
   'remove those that are gone for good';
 
+/** What has stopped because too many members are dead at once. */
+export interface Frozen {
+  /** Replacement: those count whose replacement is not decided yet. */
+  readonly replacement: boolean;
+  /** Going on with survivors alone: all dead members count, because what they knew would be given up. */
+  readonly survivors: boolean;
+}
+
 export interface Seen {
   readonly ring: Ring;
   /** Members that this node believes dead. */
   readonly dead: ReadonlySet<NodeId>;
-  /** Whether replacement has stopped because too many members are dead at once. */
-  readonly frozen: boolean;
+  readonly frozen: Frozen;
 }
 
 /** Empty when all is well. */
 export function alarmsOf(seen: Seen): readonly string[] {
   return [
-    ...(seen.frozen ? [FROZEN] : []),
+    ...(seen.frozen.replacement ? [FROZEN] : []),
     tooFewMembers(seen.ring),
     withoutCopy(seen),
     withTooFewCopies(seen),
@@ -63,7 +70,7 @@ function withTooFewCopies(seen: Seen): string | undefined {
 }
 
 function goesOnByItself({ ring, dead, frozen }: Seen): boolean {
-  return ring.lastSurvivor === 'use' && !frozen && isMajorityLeft(ring, dead);
+  return ring.lastSurvivor === 'use' && !frozen.survivors && isMajorityLeft(ring, dead);
 }
 
 function startOrGiveUp(seen: Seen, partitions: readonly Partition[]): string {

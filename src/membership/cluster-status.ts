@@ -3,7 +3,7 @@ import type { Member } from '../ring/member.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
-import { alarmsOf, FROZEN, tooFewMembers } from './alarms.ts';
+import { alarmsOf, FROZEN, type Frozen, tooFewMembers } from './alarms.ts';
 import type {
   ClusterStatus,
   ClusterView,
@@ -31,7 +31,7 @@ export class ClusterStatusReader implements ClusterView {
   readonly #transport: Transport;
   readonly #maxSkewMs: number;
   readonly #ownStatus: () => StatusReply;
-  readonly #replacementFrozen: () => boolean;
+  readonly #frozen: () => Frozen;
 
   constructor(options: {
     readonly membership: Membership;
@@ -39,13 +39,13 @@ export class ClusterStatusReader implements ClusterView {
     readonly maxSkewMs: number;
     /** What this node answers when it is asked the same. */
     readonly ownStatus: () => StatusReply;
-    readonly replacementFrozen: () => boolean;
+    readonly frozen: () => Frozen;
   }) {
     this.#membership = options.membership;
     this.#transport = options.transport;
     this.#maxSkewMs = options.maxSkewMs;
     this.#ownStatus = options.ownStatus;
-    this.#replacementFrozen = options.replacementFrozen;
+    this.#frozen = options.frozen;
   }
 
   readiness(): readonly ReadinessCheck[] {
@@ -143,12 +143,12 @@ export class ClusterStatusReader implements ClusterView {
   #alarms(ring: Ring): readonly string[] {
     const ids = ring.members.map(({ id }) => id);
     const dead = new Set(ids.filter((id) => this.#membership.state(id) === 'dead'));
-    return alarmsOf({ ring, dead, frozen: this.#replacementFrozen() });
+    return alarmsOf({ ring, dead, frozen: this.#frozen() });
   }
 
   /** Never in the way of requests: it is here so that who looks at the checks sees the alarm. */
   #replacementCheck(): ReadinessCheck {
-    const detail = this.#replacementFrozen() ? FROZEN : 'dead members are replaced';
+    const detail = this.#frozen().replacement ? FROZEN : 'dead members are replaced';
     return { name: 'replacement', ok: true, detail };
   }
 

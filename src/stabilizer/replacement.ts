@@ -4,6 +4,7 @@
  * many are dead at once it is probably the network, and nothing is replaced until an operator says so.
  */
 import type { NodeId } from '../ids.ts';
+import type { Frozen } from '../membership/alarms.ts';
 import { SURVIVORS_WAIT_GRACES } from '../membership/consent.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { PartialWrites } from '../quorum/partial-writes.ts';
@@ -26,6 +27,7 @@ import { SurvivorsCount } from './survivors-count.ts';
 import { waitsMs } from './turn-taking.ts';
 
 const LOOK_EVERY_MS = 500;
+const NOT_FROZEN: Frozen = { replacement: false, survivors: false };
 
 export class Replacement {
   readonly #self: NodeId;
@@ -36,7 +38,7 @@ export class Replacement {
   readonly #losses: LossReport;
   readonly #survivors: SurvivorsCount;
   readonly #loop: Loop;
-  #frozen = false;
+  #frozen = NOT_FROZEN;
   /** When this node first saw the ring of the present epoch while it was silent to members. */
   #silentSince: { readonly epoch: number; readonly ms: number } | undefined;
 
@@ -71,8 +73,8 @@ export class Replacement {
     return this.#loop.stop();
   }
 
-  /** Whether replacement has stopped because too many members are dead at once. */
-  get frozen(): boolean {
+  /** What has stopped because too many members are dead at once. */
+  get frozen(): Frozen {
     return this.#frozen;
   }
 
@@ -81,15 +83,13 @@ export class Replacement {
     this.#survivors.look();
     const { ring } = this.#membership;
     if (ring?.member(this.#self) === undefined) {
-      this.#frozen = false; // whoever has left replaces nobody
+      this.#frozen = NOT_FROZEN; // whoever has left replaces nobody
       return;
     }
     this.#lookAtFreeze(ring);
     if (await this.#endDoubt(ring)) return;
-    if (!this.#frozen) {
-      if (await this.#replace(ring)) return;
-      if (await this.#goOnWithSurvivors(ring)) return;
-    }
+    if (!this.#frozen.replacement && (await this.#replace(ring))) return;
+    if (!this.#frozen.survivors && (await this.#goOnWithSurvivors(ring))) return;
     await this.#endSilence(ring);
   }
 
@@ -137,8 +137,13 @@ export class Replacement {
    */
   async #endDoubt(ring: Ring): Promise<boolean> {
     const since = this.#membership.inDoubtSince;
-    if (since === undefined) return false;
-    if (!this.#isDue(ring, since.monotonicMs + ring.graceMs / 4)) return false;
+    const isThere = (id: NodeId): boolean => id === this.#self || this.#membership.isReachable(id);
+    const there = ring.voters.filter(({ id }) => isThere(id));
+    if (since === undefined || 2 * there.length <= ring.voters.length) return false;
+    // Those whose turn it were may not be in doubt themselves, so it is not left to them for long.
+    const quarterMs = ring.graceMs / 4;
+    const turnMs = Math.min(waitsMs(ring, this.#self, isThere), quarterMs);
+    if (this.#clock.monotonicMs() < since.monotonicMs + quarterMs + turnMs) return false;
     await this.#membership.decide((now) =>
       now.epoch === ring.epoch ? renewedRing(now) : undefined,
     );
@@ -162,13 +167,16 @@ export class Replacement {
     );
   }
 
-  /** Those whose replacement is decided already do not count: that only has to be carried out. */
   #lookAtFreeze(ring: Ring): void {
     const isStaying = (id: NodeId): boolean => ring.member(id)?.leaving === 'no';
-    const dead = this.#deadFor(ring, 0).filter(isStaying).length;
-    const frozen = dead > Math.max(2, Math.floor(ring.voters.length / 4));
-    if (frozen === this.#frozen) return;
-    this.#frozen = frozen;
+    const all = this.#deadFor(ring, 0);
+    // Those on their way out already only have to be carried out.
+    const dead = all.filter(isStaying).length;
+    const most = Math.max(2, Math.floor(ring.voters.length / 4));
+    const frozen = dead > most;
+    const before = this.#frozen.replacement;
+    this.#frozen = { replacement: frozen, survivors: all.length > most };
+    if (frozen === before) return;
     const type = frozen ? 'replacement.frozen' : 'replacement.thawed';
     this.#events.tell({ type, dead, members: ring.members.length });
     if (frozen) {

@@ -66,18 +66,27 @@ describe('the alarms', () => {
 
   test('promise nothing by itself while replacement is frozen, or without a majority', () => {
     const dead = new Set([nodeId(2), nodeId(3)]);
-    const three = alarmsOf({ ring: ringOf(membersFrom(1, 3)), dead, frozen: false });
+    const three = alarmsOf({ ring: ringOf(membersFrom(1, 3)), dead, frozen: NOT_FROZEN });
     expect(three).toEqual([expect.not.stringContaining('what survives')]);
-    const frozen = alarmsOf({ ring: ringOf(membersFrom(1, 7)), dead, frozen: true });
+    const frozen = alarmsOf({
+      ring: ringOf(membersFrom(1, 7)),
+      dead,
+      frozen: { replacement: true, survivors: true },
+    });
     expect(frozen).toEqual([
       expect.stringContaining('replacement is frozen'),
       expect.not.stringContaining('what survives'),
     ]);
+    const replacing = { replacement: false, survivors: true };
+    const others = alarmsOf({ ring: ringOf(membersFrom(1, 7)), dead, frozen: replacing });
+    expect(others).toEqual([expect.not.stringMatching('what survives|frozen')]);
   });
 });
 
+const NOT_FROZEN = { replacement: false, survivors: false };
+
 function alarmsIn(ring: Ring, ...dead: readonly number[]): readonly string[] {
-  return alarmsOf({ ring, dead: new Set<NodeId>(dead.map(nodeId)), frozen: false });
+  return alarmsOf({ ring, dead: new Set<NodeId>(dead.map(nodeId)), frozen: NOT_FROZEN });
 }
 
 function changed(ring: Ring, wish: Parameters<typeof changedRing>[1]): Ring {

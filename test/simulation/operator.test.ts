@@ -233,14 +233,32 @@ describe('replacement', () => {
 });
 
 test('a member that dies while two others are replaced is replaced, too, and no freeze keeps it', async () => {
-  const story = await Story.begin({ nodes: 7, graceMs: 2_000 });
-  const told = toldBy(story, 1);
-  for (const number of [6, 7]) story.cluster.crash(story.node(number));
-  await story.until(() => told.some(({ type }) => type === 'ring.joint'));
-  // It has to pull, and the transition does not end without it.
-  story.cluster.crash(story.node(5));
-  const { members } = await story.settled(1, 2, 3, 4);
-  expect(members).toHaveLength(4);
+  const story = await Story.begin({ nodes: 9, replicationFactor: 2, graceMs: 2_000 });
+  const told = toldBy(story, 9);
+  const { assignment = [] } = story.rings.newest ?? {};
+  /** Nothing is on these two alone. */
+  const keepApart = (a: number, b: number): boolean =>
+    !assignment.some((set) => set.includes(story.idOf(a)) && set.includes(story.idOf(b)));
+  const second = [2, 3, 4, 5, 6, 7, 8].find((number) => keepApart(1, number)) ?? 0;
+  const ids = new Map([3, 4, 5, 6, 7, 8, 2].map((number) => [number, story.idOf(number)]));
+  const candidates = [...ids].filter(
+    ([number]) => number !== second && keepApart(1, number) && keepApart(second, number),
+  );
+  for (const number of [1, second]) story.cluster.crash(story.node(number));
+  story.network.holdUp = ({ type }) => (type.startsWith('transfer.') ? 1_500 : 0);
+  await story.until(() => {
+    const leaving = story.rings.newest?.members.filter((one) => one.leaving === 'replaced');
+    return leaving?.length === 2;
+  });
+  // One that has to pull: the transition does not end without it.
+  const { next = [] } = story.rings.newest ?? {};
+  const [third = 0] =
+    candidates.find(([, id]) =>
+      next.some((set, at) => set.includes(id) && assignment[at]?.includes(id) === false),
+    ) ?? [];
+  story.cluster.crash(story.node(third));
+  const gone = [1, second, third];
+  await story.settled(...[2, 3, 4, 5, 6, 7, 8, 9].filter((number) => !gone.includes(number)));
   expect(told.map(({ type }) => type)).not.toContain('replacement.frozen');
 });
 
