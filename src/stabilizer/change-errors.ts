@@ -26,18 +26,18 @@ export function overtaken(): ClientError {
 /** `needed`: who has to answer. */
 export function undecided(
   needed: string,
-  { ring, missing }: { readonly ring: Ring | undefined; readonly missing: readonly NodeId[] },
+  { ring, dead }: { readonly ring: Ring; readonly dead: readonly NodeId[] },
 ): ClientError {
-  const names = missing.map((id) => ring?.member(id)?.name ?? id);
-  const whoIsMissing =
+  const names = dead.map((id) => ring.member(id)?.name ?? id);
+  const whoIsDead =
     names.length === 0
       ? ''
-      : `Not answering: ${names.join(', ')}; start them, or, if they are gone for good: ` +
+      : `Dead are ${names.join(', ')}; start them, or, if they are gone for good: ` +
         `quorate node remove ${names.join(' ')} --force. `;
   return new ClientError(
     'quorum_unavailable',
-    `it is not known whether that was decided: too few members answered, or agreed; ${needed}. ` +
-      `${whoIsMissing}Look at /cluster before asking again`,
+    `it is not known whether that was decided: too few members answered, or agreed, in time; ` +
+      `${needed}. ${whoIsDead}Look at /cluster before asking again`,
     { outcome: 'unknown' },
   );
 }

@@ -62,10 +62,11 @@ export class ForcedRemoval {
       return { epoch, task: taskOf(epoch) };
     }
     if (decision.state !== 'undecided') throw overtaken();
-    const missing = this.#membership.missing().filter((id) => !gone.has(id));
+    const ids = ring.members.map(({ id }) => id);
+    const dead = ids.filter((id) => !gone.has(id) && this.#membership.state(id) === 'dead');
     throw undecided(
       isMajority ? 'a majority of them is needed' : 'all of those that are left are needed',
-      { ring, missing },
+      { ring, dead },
     );
   }
 

@@ -4,6 +4,7 @@
  * exactly one wins, and the other is told.
  */
 import { ClientError } from '../errors.ts';
+import type { NodeId } from '../ids.ts';
 import type { Kept } from '../membership/cluster-status.ts';
 import type { Membership } from '../membership/membership.ts';
 import { taskOf } from '../membership/transition-status.ts';
@@ -99,7 +100,7 @@ export class ClusterOperator {
       case 'undecided':
         throw undecided('a majority of them is needed', {
           ring: before,
-          missing: this.#membership.missing(),
+          dead: before.members.map(({ id }) => id).filter((id) => this.#isDead(id)),
         });
     }
   }
@@ -137,7 +138,7 @@ export class ClusterOperator {
 
   #memberWish(ring: Ring, change: MemberChange, name: string): RingWish {
     const member = memberToChange(ring, name);
-    const isDead = this.#membership.state(member.id) === 'dead';
+    const isDead = this.#isDead(member.id);
     if (change === 'leave') {
       if (isDead) throw refuse(`${name} is dead and cannot hand over its data; remove it instead`);
       this.#refuseTooFew(ring, name);
@@ -151,10 +152,14 @@ export class ClusterOperator {
     return { members: marked(ring, member, 'replaced') };
   }
 
+  #isDead(member: NodeId): boolean {
+    return this.#membership.state(member) === 'dead';
+  }
+
   /** The dead do not count: they keep nothing, and are replaced in the end. */
   #refuseTooFew({ members, replicationFactor }: Ring, name: string): void {
     const others = members.filter((each) => each.leaving === 'no' && each.name !== name);
-    const dead = others.filter(({ id }) => this.#membership.state(id) === 'dead');
+    const dead = others.filter(({ id }) => this.#isDead(id));
     const staying = others.length - dead.length;
     if (staying >= replicationFactor) return;
     const living = dead.length === 0 ? '' : ' living';
