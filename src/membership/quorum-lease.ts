@@ -1,5 +1,5 @@
 /**
- * Whether this node may answer quorum requests as a replica: with the policy `use`, only while a majority
+ * Whether this node may answer quorum requests as a replica: unless the ring says `wait`, only while a majority
  * of the members answered probes that it sent within the last grace period. A node that is cut off stops
  * by itself that way before the others, who wait three grace periods, go on without it; else both sides of
  * a split would acknowledge writes.

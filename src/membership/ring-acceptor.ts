@@ -104,8 +104,10 @@ export class RingAcceptor {
    */
   get endsLeasesSince(): Moment | undefined {
     const { ring } = this.#options.rings;
+    // Who has left serves what is on its way to the disk by the ring that it held.
+    if (ring === undefined) return this.#other?.is === true ? this.#acceptedAt : undefined;
     const accepted = this.#present.paxos.accepted?.value;
-    if (ring === undefined || accepted === undefined) return undefined;
+    if (accepted === undefined) return undefined;
     if (this.#other?.accepted !== accepted || this.#other.ring !== ring) {
       const next = decodeRing(accepted);
       const is = next === undefined || !haveSameLeaseTerms(ring, next);

@@ -127,6 +127,16 @@ describe('a vote for a ring with other lease terms', () => {
     expect(acceptor.endsLeasesSince?.monotonicMs).toBe(ends ? acceptedMs : undefined);
   });
 
+  test('ends them for a member that has left since, too', async () => {
+    const clock = new HandClock();
+    const { acceptor, rings } = await open(A, { clock });
+    const acceptedMs = clock.monotonicMs();
+    await acceptor.accept(voteFor(BALLOT, SHORTER), B);
+    expect(acceptor.endsLeasesSince).toBeDefined();
+    rings.ring = undefined;
+    expect(acceptor.endsLeasesSince?.monotonicMs).toBe(acceptedMs);
+  });
+
   test('is remembered over a restart, by which its time is lost', async () => {
     const store = new MemoryStore();
     const { acceptor } = await open(A, { store });
@@ -143,6 +153,11 @@ function voteFor(ballot: Ballot, ring = NEXT) {
 /** The acceptor of a member of `RING`, and what it kept together with a higher bound. */
 async function open(self: NodeId, { clock = new HandClock(), store = new MemoryStore() } = {}) {
   const kept: (readonly Change[])[] = [];
+  const rings = {
+    ring: RING as Ring | undefined,
+    encoded: encodeRing(RING) as Uint8Array | undefined,
+    former: undefined,
+  };
   const acceptor = await RingAcceptor.open({
     register: 'next',
     clock,
@@ -152,7 +167,7 @@ async function open(self: NodeId, { clock = new HandClock(), store = new MemoryS
       ...{ address: () => 'a:1' as Address, founders: [], partitionCount: 4, graceMs: 60_000 },
       ...{ replicationFactor: 3, replicationFactorGiven: false, lastSurvivor: 'use' },
     },
-    rings: { ring: RING, encoded: encodeRing(RING), former: undefined } as RingHolder,
+    rings: rings as RingHolder,
     store,
     keep: async (changes) => {
       kept.push(changes);
@@ -161,5 +176,5 @@ async function open(self: NodeId, { clock = new HandClock(), store = new MemoryS
     triedAll: () => tried,
     catchUp: async () => undefined,
   });
-  return { acceptor, kept };
+  return { acceptor, kept, rings };
 }

@@ -6,7 +6,9 @@
  *
  * Time passes in ticks, all at once for all nodes; probes get through or not as they like. All newcomers
  * have to agree, so one stands for all: more of them would only have more reasons to agree later. The one
- * that proposes is left out: any member may accept the ring at any time.
+ * that proposes is left out: any member may accept the ring at any time. So are restarts (a member that has
+ * accepted counts itself no more after one), and votes for another ring at a higher ballot (then the first
+ * one was not decided).
  */
 import type { Model, Visit } from './explore.ts';
 import { countOf } from './ring-scenario.ts';
