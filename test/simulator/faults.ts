@@ -108,8 +108,11 @@ export class Faults {
     if (this.#active.length > 0) this.#next();
   }
 
-  /** No fault strikes any more, and what they left is put right: the cluster has to recover. */
-  heal(): void {
+  /**
+   * No fault strikes any more, and what they left is put right: the cluster has to recover. Whoever
+   * `staysDead` is started with `reviveAll`.
+   */
+  heal(staysDead: (node: SimulatedNode) => boolean): void {
     this.#over = true;
     this.#network.mend();
     this.#network.heldBack = 0;
@@ -120,9 +123,13 @@ export class Faults {
       node.disk.room = 'ample';
       node.disk.failNextSync = false;
       this.#network.slow(node.name, 1);
-      if (node.life.ended) this.#cluster.start(node);
-      else node.life.resume();
+      if (!node.life.ended) node.life.resume();
+      else if (!staysDead(node)) this.#cluster.start(node);
     }
+  }
+
+  reviveAll(): void {
+    for (const node of this.#cluster.nodes) if (node.life.ended) this.#cluster.start(node);
   }
 
   #next(): void {

@@ -76,6 +76,14 @@ export class ForcedRings {
     this.#over = true;
   }
 
+  /**
+   * Whether somebody is being given up still: the operator waits for an answer, or not all that go on hold
+   * the ring that came of it. Until then those given up are not to be started, as an operator is told.
+   */
+  get givesUp(): boolean {
+    return this.begun.size > 0 && (this.underWay || !this.#allHoldNewest);
+  }
+
   /** Whether an operator waits for an answer still. */
   get underWay(): boolean {
     return this.#calls.underWay;
@@ -141,13 +149,16 @@ export class ForcedRings {
     this.#scheduler.after(AGAIN_EVERY_MS, () => this.#ask(victims, ids));
   }
 
+  /** Whether all members of the newest ring hold one of its lineage. */
+  get #allHoldNewest(): boolean {
+    const ring = this.#rings.newest;
+    const members = this.#cluster.nodes.filter(({ name }) => this.#rings.isMember(name));
+    return members.every(({ name }) => this.#rings.ringsOf(name).at(-1)?.lineage === ring?.lineage);
+  }
+
   #oneComesBack(victims: readonly SimulatedNode[], ids: readonly NodeId[]): void {
     if (this.#over) return;
-    const ring = this.#rings.newest;
-    const holds = ({ name }: SimulatedNode): boolean =>
-      this.#rings.ringsOf(name).at(-1)?.lineage === ring?.lineage;
-    const members = this.#cluster.nodes.filter(({ name }) => this.#rings.isMember(name));
-    if (!members.every(holds)) {
+    if (!this.#allHoldNewest) {
       this.#scheduler.after(AGAIN_EVERY_MS, () => this.#oneComesBack(victims, ids));
       return;
     }

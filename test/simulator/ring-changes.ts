@@ -109,6 +109,7 @@ export class RingChanges {
     if (this.#contract !== 'beyond' || !this.active.includes('long_split')) return;
     const random = this.#timetable.branch();
     this.#scheduler.after(random.fraction() * MEAN_PAUSE_MS, () => {
+      if (this.#over || this.#scheduler.nowMs > this.#untilMs) return;
       this.#random = random;
       const members = this.#members;
       if (members.length === 0) return;

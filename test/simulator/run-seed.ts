@@ -189,10 +189,16 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   changes.heal();
   forced.heal();
   plot?.heal();
-  faults.heal();
+  const isDead = ({ name }: SimulatedNode): boolean => {
+    const id = rings.idOf(name);
+    return id !== undefined && absences.isDead(id);
+  };
+  faults.heal((node) => forced.givesUp && isDead(node));
   network.settings = { ...network.settings, loss: 0, duplication: 0 };
   const withinMs =
     RECOVERY_WITHIN_MS + RECOVERY_WITHIN_GRACES * (contract === 'still' ? 0 : graceMs);
+  await scheduler.run(scheduler.nowMs + withinMs, () => !forced.givesUp);
+  faults.reviveAll();
   const operators = {
     get underWay() {
       return changes.underWay || forced.underWay || plot?.underWay === true;

@@ -65,8 +65,8 @@ export class SimulatedNetwork {
   readonly #endpoints = new Map<Address, Endpoint>();
   /** `a>b`: nothing that a sends reaches b. */
   readonly #cuts = new Set<string>();
-  /** Exchanges under way, by the pair of nodes, for `reset`. */
-  readonly #open = new Map<string, Set<() => void>>();
+  /** Exchanges under way, by the pair of nodes, for `reset`, and the life that waits for the answer. */
+  readonly #open = new Map<string, Map<() => void, Life>>();
   #mostEverOpen = 0;
   /** How many times slower than usual messages from and to a node are. */
   readonly #slowness = new Map<string, number>();
@@ -103,9 +103,12 @@ export class SimulatedNetwork {
     this.#cuts.add(`${from}>${to}`);
   }
 
-  /** Exchanges under way between the two nodes that have most of them. */
+  /** Exchanges under way between the two nodes that have most of them. Who has died waits for none. */
   get mostOpen(): number {
-    return Math.max(0, ...[...this.#open.values()].map(({ size }) => size));
+    const counts = [...this.#open.values()].map(
+      (ofPair) => [...ofPair.values()].filter(({ ended }) => !ended).length,
+    );
+    return Math.max(0, ...counts);
   }
 
   /** The most that there ever were. */
@@ -134,7 +137,7 @@ export class SimulatedNetwork {
    */
   reset(a: string, b: string): boolean {
     const underWay = [`${a}>${b}`, `${b}>${a}`].flatMap((pair) => [
-      ...(this.#open.get(pair) ?? []),
+      ...(this.#open.get(pair)?.keys() ?? []),
     ]);
     for (const lose of underWay) lose();
     return underWay.length > 0;
@@ -228,8 +231,8 @@ export class SimulatedNetwork {
         );
         return;
       }
-      const ofPair = this.#open.get(pair) ?? new Set();
-      this.#open.set(pair, ofPair.add(lose));
+      const ofPair = this.#open.get(pair) ?? new Map<() => void, Life>();
+      this.#open.set(pair, ofPair.set(lose, own.life));
       this.#mostEverOpen = Math.max(this.#mostEverOpen, ofPair.size);
       // The same bytes as on a socket, so that nodes share no object and every message is checked.
       const message = encodeRequest(1, options.timeoutMs, request);
