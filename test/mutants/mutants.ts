@@ -385,6 +385,13 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: 'a replica that is cut off goes on answering for quorums',
   },
   {
+    name: 'accepted-terms-forgotten',
+    file: 'src/membership/ring-acceptor.js',
+    original: 'return this.#other.is ? this.#acceptedAt : undefined;',
+    replacement: 'return undefined;',
+    wrong: 'a member that accepted a ring with other voters lends leases by the one before as ever',
+  },
+  {
     name: 'founders-by-majority',
     file: 'src/membership/founding.js',
     original: 'quorum: allOf(nodes),',

@@ -432,11 +432,20 @@ export const FAILURE_MODES: readonly FailureMode[] = [
         'simulation/ring-changes.test.ts',
         '2|3: two keep their epoch, move and acknowledge nothing; three go on (failure mode 33)',
       ],
+      [
+        'simulation/ring-changes.test.ts',
+        'as the ring with other voters is decided: those that did not hear of it stop',
+      ],
       SEEDS,
     ],
-    faults: ['long_split'],
+    faults: ['long_split', 'split_at_decision'],
     judges: ['rings', 'placement'],
-    mutants: ['minority-decides', 'cut-off-replica-serves', 'survivors-without-probe-rule'],
+    mutants: [
+      'minority-decides',
+      'cut-off-replica-serves',
+      'survivors-without-probe-rule',
+      'accepted-terms-forgotten',
+    ],
   },
   {
     number: '34',

@@ -3,6 +3,7 @@
  * here, so that a number in it cannot outlive the run that it came from.
  */
 import { MUTANTS } from '../mutants/mutants.ts';
+import { DECISION_SPLIT } from '../simulator/decision-splits.ts';
 import { FAULT_KINDS } from '../simulator/faults.ts';
 import { CHECKERS, type CheckerName } from '../simulator/flaw.ts';
 import { CHANGE_KINDS } from '../simulator/ring-changes.ts';
@@ -66,7 +67,8 @@ In about half of the runs the ring changes meanwhile, in ${CHANGE_KINDS.length} 
 started and taken in, sent away, given up; they die for longer than the grace period, which is a few seconds then, are replaced and come
 back with their old disks; parts of the cluster are cut off for as long; the replication factor goes up and down. Often two
 changes meet in one epoch, or the next one comes before the data of the last one has moved. And in some runs so many members die at
-once that an operator has the rest go on without them (\`force\`).
+once that an operator has the rest go on without them (\`force\`); in some the network splits in the very moment in which a ring
+with other voters is decided (\`${DECISION_SPLIT}\`).
 
 The faults keep to what was promised: at most one node's disk is damaged or lost, only with three copies or more, and
 not while another copy is away; and of any replica set so many members stay that it can be recovered in full. In three of ten of

@@ -2,6 +2,7 @@
  * What is left out of a run, to make a failing one small enough to read. Whatever remains draws the same
  * numbers as before: each client and each strike of a fault has a random stream of its own.
  */
+import { DECISION_SPLIT } from './decision-splits.ts';
 import { FAULT_KINDS } from './faults.ts';
 import { CHANGE_KINDS } from './ring-changes.ts';
 
@@ -10,6 +11,7 @@ export const RUN_FAULTS = [
   ...FAULT_KINDS,
   ...CHANGE_KINDS,
   'force',
+  DECISION_SPLIT,
   'loss',
   'duplication',
 ] as const;

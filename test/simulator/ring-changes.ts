@@ -26,9 +26,9 @@ const LOOK_EVERY_MS = 100;
 /** Nobody waits longer for a ring to be decided. */
 const MOST_LOOKS = 250;
 /** Until all others hold a silent member for dead, about. */
-const DETECTION_MS = 6_000;
+export const DETECTION_MS = 6_000;
 /** Grace periods after which survivors may go on without those who are cut off, and a little. */
-const SURVIVORS_GO_ON_GRACES = 4;
+export const SURVIVORS_GO_ON_GRACES = 4;
 /** How long the question whether survivors may go on is under way, at most, and the ring that comes of it. */
 const MOST_HOLD_UP_MS = 800;
 /** With fewer, every change touches everything. */

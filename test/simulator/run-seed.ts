@@ -1,6 +1,7 @@
 import type { Ring } from '../../src/ring/ring.ts';
 import { Absences } from './absences.ts';
 import { convergence } from './convergence.ts';
+import { DecisionSplits } from './decision-splits.ts';
 import { Faults } from './faults.ts';
 import type { Flaw, Judge } from './flaw.ts';
 import { ForcedRings } from './forced-rings.ts';
@@ -147,17 +148,23 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     contract,
     random: new SeededRandom(seed, 'forced rings'),
   });
+  const splits = new DecisionSplits({
+    ...striking,
+    ...{ graceMs, isDrawn: settings.splitsAtDecision },
+    random: new SeededRandom(seed, 'splits at decisions'),
+  });
+  const struck = [faults, changes, forced, splits];
   const flaws: Flaw[] = [];
   let hash: string | undefined;
   const result = (): SeedResult => ({
-    settings: { ...settings, faults: [...faults.active, ...changes.active, ...forced.active] },
+    settings: { ...settings, faults: struck.flatMap(({ active }): readonly RunFault[] => active) },
     hash: hash ?? trace.hash,
     events: scheduler.ran,
     simulatedMs: scheduler.nowMs,
     ...workload.tally,
     faults: new Map<RunFault, number>([
-      ...[...faults.fired, ...changes.fired],
-      ...[...forced.fired, ...network.fired],
+      ...struck.flatMap(({ fired }): [RunFault, number][] => [...fired]),
+      ...network.fired,
     ]),
     flaws,
   });
@@ -179,6 +186,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   faults.start();
   changes.start();
   forced.start();
+  splits.start();
   plot?.start();
   await scheduler.run(
     scheduler.nowMs + settings.workloadMs + END_WITHIN_MS,
@@ -188,6 +196,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
 
   changes.heal();
   forced.heal();
+  splits.heal();
   plot?.heal();
   const isDead = ({ name }: SimulatedNode): boolean => {
     const id = rings.idOf(name);
@@ -218,8 +227,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   // Records are never taken away; a scrub that misses one raises a false alarm.
   const misses = faults.fired.has('swapped_records') ? 0 : cluster.recordsMissing;
   if (misses > 0) apart.push(`a scrub missed ${misses} records, and none was lost`);
-  const fired = new Set([...faults.fired, ...changes.fired, ...forced.fired].map(([kind]) => kind));
-  const begun = new Set([...changes.begun, ...forced.begun]);
+  const fired = new Set(struck.flatMap(({ fired }): RunFault[] => [...fired.keys()]));
+  const begun = new Set([...changes.begun, ...forced.begun, ...splits.begun]);
   flaws.push(...(options.judge?.(history) ?? (await verdict.reach(apart, fired, begun))));
   return result();
 }

@@ -32,7 +32,12 @@ export interface RunSettings {
   readonly newcomers: number;
   /** Who is started with the replication factor given. */
   readonly factorGivenTo: FactorGivenTo;
+  /** Whether the network splits as a ring with other voters is decided. */
+  readonly splitsAtDecision: boolean;
 }
+
+/** Of the runs that go beyond what was promised. */
+const SPLITS_AT_DECISION = 0.3;
 
 /** What `seed` stands for. In about half of the runs the ring changes. */
 export function drawSettings(seed: number): RunSettings {
@@ -42,7 +47,12 @@ export function drawSettings(seed: number): RunSettings {
   // Drawn from a stream of its own: it came later than the others.
   const given = new SeededRandom(seed, 'given factor');
   const factorGivenTo = given.pick(['founders', 'some_founders', 'nobody'] as const);
-  return { ...withChanges(settings, draw), factorGivenTo };
+  const changing = { ...withChanges(settings, draw), factorGivenTo };
+  const isDrawn = new SeededRandom(seed, 'split at a decision').chance(SPLITS_AT_DECISION);
+  // More that are dead at once than two would keep the others from going on; and two are to be a majority.
+  return isDrawn && changing.contract === 'beyond'
+    ? { ...changing, nodes: 3, splitsAtDecision: true }
+    : changing;
 }
 
 function drawStill(seed: number): RunSettings {
@@ -66,6 +76,7 @@ function drawStill(seed: number): RunSettings {
     graceMs: 60_000, // longer than a run
     newcomers: 0,
     factorGivenTo: 'all',
+    splitsAtDecision: false,
   };
 }
 
