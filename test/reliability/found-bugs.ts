@@ -267,6 +267,14 @@ export const FOUND_BY_SIMULATION: readonly FoundBug[] = [
 export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
   {
     wrong:
+      "The judges' own: at the end of a run those were started whom an operator was just giving up for good, and the forced" +
+      ' ring was decided with everybody back.',
+    seeds: [1003330, 10254],
+    commit: '2f93c59',
+    subject: 'test: leave those dead who are being given up',
+  },
+  {
+    wrong:
       'A member that left the cluster went on acknowledging the writes that were under way on its disk, which it had just' +
       ' set aside; at level one such an answer decides alone (seen beside simulator seed 1013565).',
     seeds: [],
