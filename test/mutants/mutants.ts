@@ -362,9 +362,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'accepted-ring-used',
     file: 'src/membership/ring-acceptor.js',
-    original:
-      'return { ok: true, reply: await this.#take(accept(this.#present.paxos, ballot, bytes)) };',
-    replacement: `const reply = await this.#take(accept(this.#present.paxos, ballot, bytes));
+    original: 'return { ok: true, reply: await this.#take(step) };',
+    replacement: `const reply = await this.#take(step);
             if (reply.accepted)
                 void this.#options.rings.adopt(bytes);
             return { ok: true, reply };`,
