@@ -153,11 +153,19 @@ describe('quorate dev', { timeout: 60_000 }, () => {
   });
 
   test('gives the line that starts one more node, whose data stay when dev ends', async () => {
-    const { dev, temporary } = await startDev(['--port', '0', '--nodes', '2']);
+    const { dev, temporary } = await startDev([
+      '--port',
+      '0',
+      '--nodes',
+      '2',
+      '--replication-factor',
+      '2',
+    ]);
     await eventually(() => dev.stdout.includes('ctrl-c') || dev.hasEnded());
     const [, line = ''] = /^grow {2}(.*)$/m.exec(dev.stdout) ?? [];
     const urls = [...dev.stdout.matchAll(/node\d +http:\/\/(\S+)/g)].map(([, address]) => address);
     expect(line).toContain(`start --node-name node3 --port `);
+    expect(line).not.toContain('replication-factor'); // it may be another one by then
     expect(line).toContain(`--seeds ${urls.join(',')} `);
     const [, dataDir = ''] = /--data-dir (\S+)/.exec(line) ?? [];
     const [home = ''] = await readdir(temporary);
