@@ -14,6 +14,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
+import type { Striking } from './striking.ts';
 import type { Trace } from './trace.ts';
 
 export const DECISION_SPLIT = 'split_at_decision';
@@ -36,21 +37,13 @@ export class DecisionSplits {
   readonly #untilMs: number;
   #over = false;
 
-  constructor(options: {
-    readonly cluster: SimulatedCluster;
-    readonly network: SimulatedNetwork;
-    readonly scheduler: Scheduler;
-    readonly rings: RingWatch;
-    readonly absences: Absences;
-    readonly random: SeededRandom;
-    readonly trace: Trace;
-    readonly isDrawn: boolean;
-    readonly graceMs: number;
-    /** Kinds that never come, though the seed may have drawn them. */
-    readonly without: readonly string[];
-    /** Nothing begins later. */
-    readonly untilMs: number;
-  }) {
+  constructor(
+    options: Striking & {
+      readonly network: SimulatedNetwork;
+      readonly isDrawn: boolean;
+      readonly graceMs: number;
+    },
+  ) {
     this.#cluster = options.cluster;
     this.#network = options.network;
     this.#scheduler = options.scheduler;

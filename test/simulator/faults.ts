@@ -13,6 +13,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
+import type { Striking } from './striking.ts';
 import type { Trace } from './trace.ts';
 
 export const FAULT_KINDS = [
@@ -70,21 +71,13 @@ export class Faults {
   readonly #untilMs: number;
   #over = false;
 
-  constructor(options: {
-    readonly cluster: SimulatedCluster;
-    readonly network: SimulatedNetwork;
-    readonly scheduler: Scheduler;
-    readonly random: SeededRandom;
-    readonly trace: Trace;
-    readonly rings: RingWatch;
-    readonly absences: Absences;
-    /** Whether the disk of one node may be damaged or lost. */
-    readonly mayRot: boolean;
-    /** Kinds that never strike, though the seed may have drawn them. */
-    readonly without: readonly string[];
-    /** No strike begins later. */
-    readonly untilMs: number;
-  }) {
+  constructor(
+    options: Striking & {
+      readonly network: SimulatedNetwork;
+      /** Whether the disk of one node may be damaged or lost. */
+      readonly mayRot: boolean;
+    },
+  ) {
     this.#cluster = options.cluster;
     this.#network = options.network;
     this.#scheduler = options.scheduler;

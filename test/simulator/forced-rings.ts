@@ -12,6 +12,7 @@ import type { RingWatch } from './ring-watch.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
+import type { Striking } from './striking.ts';
 import type { Trace } from './trace.ts';
 
 const FORCE = 'force';
@@ -37,19 +38,11 @@ export class ForcedRings {
   readonly #calls = new OperatorCalls();
   #over = false;
 
-  constructor(options: {
-    readonly cluster: SimulatedCluster;
-    readonly scheduler: Scheduler;
-    readonly rings: RingWatch;
-    readonly absences: Absences;
-    readonly random: SeededRandom;
-    readonly trace: Trace;
-    readonly contract: Contract;
-    /** Kinds that never come, though the seed may have drawn them. */
-    readonly without: readonly string[];
-    /** Nothing begins later. */
-    readonly untilMs: number;
-  }) {
+  constructor(
+    options: Striking & {
+      readonly contract: Contract;
+    },
+  ) {
     this.#cluster = options.cluster;
     this.#scheduler = options.scheduler;
     this.#rings = options.rings;

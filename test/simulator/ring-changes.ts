@@ -14,6 +14,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedCluster, SimulatedNode } from './simulated-cluster.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
+import type { Striking } from './striking.ts';
 import type { Trace } from './trace.ts';
 
 export const CHANGE_KINDS = ['join', 'leave', 'remove', 'death', 'factor', 'long_split'] as const;
@@ -60,25 +61,17 @@ export class RingChanges {
   #over = false;
   readonly #calls = new OperatorCalls();
 
-  constructor(options: {
-    readonly cluster: SimulatedCluster;
-    readonly network: SimulatedNetwork;
-    readonly scheduler: Scheduler;
-    readonly rings: RingWatch;
-    readonly absences: Absences;
-    readonly random: SeededRandom;
-    readonly trace: Trace;
-    readonly contract: Contract;
-    readonly graceMs: number;
-    /** How many further nodes may join. */
-    readonly newcomers: number;
-    /** Replication factors to choose from. */
-    readonly factors: readonly number[];
-    /** Kinds that never come, though the seed may have drawn them. */
-    readonly without: readonly string[];
-    /** No change begins later. */
-    readonly untilMs: number;
-  }) {
+  constructor(
+    options: Striking & {
+      readonly network: SimulatedNetwork;
+      readonly contract: Contract;
+      readonly graceMs: number;
+      /** How many further nodes may join. */
+      readonly newcomers: number;
+      /** Replication factors to choose from. */
+      readonly factors: readonly number[];
+    },
+  ) {
     this.#cluster = options.cluster;
     this.#network = options.network;
     this.#scheduler = options.scheduler;
