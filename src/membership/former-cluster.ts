@@ -23,9 +23,10 @@ export interface FormerCluster {
  */
 export type Departure = 'left' | 'replaced';
 
-/** How `self` departed, by the last ring that listed it. */
-export function departureFrom(held: Ring, self: NodeId): Departure {
-  return held.member(self)?.leaving === 'asked' ? 'left' : 'replaced';
+/** How `self` departed, by the last ring held that listed it and the one that goes on without it. */
+export function departureFrom(held: Ring, goneOn: Ring, self: NodeId): Departure {
+  const isAsked = held.member(self)?.leaving === 'asked' || goneOn.sentAway.includes(self);
+  return isAsked ? 'left' : 'replaced';
 }
 
 /** Whether `ring` is of the same lineage as the ring held, or of one that an operator forced upon that. */

@@ -216,7 +216,7 @@ export class RingHolder {
   async #depart(ring: Ring, held: Ring): Promise<void> {
     const { self, store, log, supervisor } = this.#options;
     const former = formerCluster(ring, self);
-    const departure = departureFrom(held, self);
+    const departure = departureFrom(held, ring, self);
     // Both at once: without a ring and with nothing that says why, a node asks to be taken in.
     this.#ring = undefined;
     this.#departure = departure;

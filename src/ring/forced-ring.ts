@@ -12,6 +12,7 @@ import type { ReplicaSet } from './replica-set.ts';
 import { Ring } from './ring.ts';
 import { encodeRing } from './ring-codec.ts';
 import { MAX_FORMERS, MAX_GIVEN_UP, MAX_REPLICATION_FACTOR } from './ring-parts.ts';
+import { sentAwayBy } from './sent-away.ts';
 import { isOfSameCluster } from './succession.ts';
 
 /** More than any lineage lives to see. */
@@ -49,6 +50,7 @@ export function forcedRing(forced: Forced): Ring | undefined {
     epoch: epochBeyond([before, ...over]),
     formers: formersOf([...over, before], lineage),
     givenUp: givenUpBy(before, members),
+    sentAway: sentAwayBy(before, members),
     versionsAboveMs: Math.max(before.versionsAboveMs, forced.versionsAboveMs),
     assignment: old.map((survivors, number) =>
       survivors.length > 0 ? survivors : (next[number] ?? []),

@@ -12,6 +12,7 @@ import { inTransition, pullsNeeded } from './pulls.ts';
 import { type Assignment, sameReplicas } from './replica-set.ts';
 import { Ring } from './ring.ts';
 import type { LastSurvivorRule, RingParts } from './ring-parts.ts';
+import { sentAwayBy } from './sent-away.ts';
 
 /** What is to be different; what is not named stays. */
 export interface RingWish {
@@ -49,6 +50,7 @@ export function settledRing(ring: Ring): Ring {
     epoch: epochAfter(ring),
     members,
     givenUp: ring.givenUp.filter((address) => !inhabited.has(address)),
+    sentAway: sentAwayBy(ring, members),
     assignment: ring.next,
     next: undefined,
     recovering: [],

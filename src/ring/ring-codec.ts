@@ -5,6 +5,7 @@
  *     | last survivor 1 | joint 1 | log2 of the partition count 1 | grace period 4, milliseconds
  *     | bound of versions 6, milliseconds | cluster name (length 1, text)
  *     | former lineage count 1, (lineage 8)... | given-up count 2, (address: length 1, text)...
+ *     | sent-away count 1, (id 8)...
  *     | member count 2, (id 8, weight 2, standing 1, name, address, zone: each length 1, text)...
  *     | for each partition: replica count 1, (place in the list of members 2)...
  *     | if joint: the same for the next assignment, recovering count 2, (partition 2)... | checksum 8
@@ -25,10 +26,11 @@ import {
   MAX_FORMERS,
   MAX_GIVEN_UP,
   MAX_MEMBERS,
+  MAX_SENT_AWAY,
   type RingParts,
 } from './ring-parts.ts';
 
-const FORMAT = 4;
+const FORMAT = 5;
 const CHECKSUM_BYTES = 8;
 const FIXED_BYTES = 53;
 /** In the standing of a member, beside how it leaves. */
@@ -41,9 +43,10 @@ export function encodeRing(ring: Ring): Uint8Array {
   const parts = [
     encodeFixed(ring),
     text8(ring.clusterName),
-    encodeFormers(ring.formers),
+    encodeIds(ring.formers),
     uint16(ring.givenUp.length),
     ...ring.givenUp.map(text8),
+    encodeIds(ring.sentAway),
     uint16(ring.members.length),
     ...ring.members.map(encodeMember),
     encodeAssignment(ring.assignment, places),
@@ -83,8 +86,9 @@ function encodeFixed(ring: Ring): Buffer {
   return fixed;
 }
 
-function encodeFormers(formers: readonly Lineage[]): Buffer {
-  return Buffer.concat([Buffer.from([formers.length]), Buffer.from(formers.join(''), 'hex')]);
+/** At most 255 of 8 bytes each. */
+function encodeIds(ids: readonly (Lineage | NodeId)[]): Buffer {
+  return Buffer.concat([Buffer.from([ids.length]), Buffer.from(ids.join(''), 'hex')]);
 }
 
 function encodeMember({ id, weight, joining, leaving, name, address, zone }: Member): Buffer {
@@ -131,8 +135,9 @@ function readParts(reader: Reader): RingParts | undefined {
   if (lastSurvivor === undefined || joint > 1 || log2Partitions > MAX_LOG2_PARTITIONS)
     return undefined;
 
-  const formers = readFormers(reader);
+  const formers = readIds<Lineage>(reader, MAX_FORMERS);
   const givenUp = readGivenUp(reader);
+  const sentAway = readIds<NodeId>(reader, MAX_SENT_AWAY);
   const partitionCount = 2 ** log2Partitions;
   const members = readMembers(reader);
   const assignment = readAssignment(reader, partitionCount, members);
@@ -145,6 +150,7 @@ function readParts(reader: Reader): RingParts | undefined {
       lineage,
       formers,
       givenUp,
+      sentAway,
       versionsAboveMs,
       clusterId,
       clusterName,
@@ -155,11 +161,10 @@ function readParts(reader: Reader): RingParts | undefined {
   };
 }
 
-function readFormers(reader: Reader): readonly Lineage[] {
-  const formers: Lineage[] = [];
-  for (let left = Math.min(reader.uint(1), MAX_FORMERS); left > 0; left--)
-    formers.push(reader.hex(8) as Lineage);
-  return formers;
+function readIds<Id extends Lineage | NodeId>(reader: Reader, atMost: number): readonly Id[] {
+  const ids: Id[] = [];
+  for (let left = Math.min(reader.uint(1), atMost); left > 0; left--) ids.push(reader.hex(8) as Id);
+  return ids;
 }
 
 function readGivenUp(reader: Reader): readonly Address[] {

@@ -1,5 +1,5 @@
 /** What a ring is made of, and the rules that hold in every ring, whoever made it. */
-import type { Address, ClusterId, Epoch, Lineage, Partition } from '../ids.ts';
+import type { Address, ClusterId, Epoch, Lineage, NodeId, Partition } from '../ids.ts';
 import { LEAVING, MAX_WEIGHT, type Member } from './member.ts';
 import type { Assignment } from './replica-set.ts';
 import { MAX_PARTITIONS } from './token.ts';
@@ -24,6 +24,11 @@ export interface RingParts {
   readonly formers: readonly Lineage[];
   /** Where those lived who were given up by force, and may live still: somebody has to tell them. */
   readonly givenUp: readonly Address[];
+  /**
+   * Who was asked to leave and did, the latest last. Those that missed it learn here that they are not to
+   * come back by themselves.
+   */
+  readonly sentAway: readonly NodeId[];
   /**
    * Versions drawn under this ring lie above this time, milliseconds. Where it went on without all that was
    * acknowledged, that may come back, by clocks that were ahead; it must not win over what was written since.
@@ -59,6 +64,8 @@ export const MAX_REPLICATION_FACTOR = 7;
 export const MAX_MEMBERS = 1024;
 export const MAX_FORMERS = 16;
 export const MAX_GIVEN_UP = 1024;
+/** Who left before so many others did comes back as a new member, should it have missed all of it. */
+export const MAX_SENT_AWAY = 64;
 const MAX_EPOCH = 2 ** 48 - 1;
 const MAX_TIME_MS = 2 ** 48 - 1;
 /** A day. */
@@ -78,6 +85,7 @@ export function flawOf(parts: RingParts): string | undefined {
   if (!HEX_16.test(parts.lineage)) return 'a lineage that is none';
   if (!areFormers(parts)) return 'former lineages that are none, or too many';
   if (!areGivenUp(parts)) return 'addresses of given-up members that are none, or too many';
+  if (!areSentAway(parts)) return 'ids of members that left that are none, or too many';
   if (!isWhole(parts.versionsAboveMs, 0, MAX_TIME_MS)) return 'a bound of versions out of range';
   if (!HEX_32.test(parts.clusterId)) return 'a cluster id that is none';
   if (!isText(parts.clusterName)) return 'an unreadable cluster name';
@@ -134,6 +142,13 @@ function areFormers({ formers, lineage }: RingParts): boolean {
 function areGivenUp({ givenUp }: RingParts): boolean {
   const areDistinct = new Set(givenUp).size === givenUp.length;
   return areDistinct && givenUp.length <= MAX_GIVEN_UP && givenUp.every(isAddress);
+}
+
+function areSentAway({ sentAway, members }: RingParts): boolean {
+  const areDistinct = new Set(sentAway).size === sentAway.length;
+  const areGone = members.every(({ id }) => !sentAway.includes(id));
+  const areIds = sentAway.every((id) => HEX_16.test(id));
+  return areDistinct && areGone && areIds && sentAway.length <= MAX_SENT_AWAY;
 }
 
 function flawOfRecovering({ recovering, next, partitionCount }: RingParts): string | undefined {

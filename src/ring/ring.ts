@@ -21,6 +21,8 @@ export class Ring {
   readonly formers: readonly Lineage[];
   /** Where those lived who were given up by force, and may live still. */
   readonly givenUp: readonly Address[];
+  /** Who was asked to leave and did, the latest last. */
+  readonly sentAway: readonly NodeId[];
   /** Versions drawn under this ring lie above this time, milliseconds. */
   readonly versionsAboveMs: number;
   readonly clusterId: ClusterId;
@@ -53,6 +55,7 @@ export class Ring {
     this.lineage = parts.lineage;
     this.formers = parts.formers;
     this.givenUp = parts.givenUp;
+    this.sentAway = parts.sentAway;
     this.versionsAboveMs = parts.versionsAboveMs;
     this.clusterId = parts.clusterId;
     this.clusterName = parts.clusterName;
@@ -136,6 +139,7 @@ export function formRing(options: {
     epoch: 1 as Epoch,
     formers: [],
     givenUp: [],
+    sentAway: [],
     versionsAboveMs: 0,
     members: founders,
     assignment,

@@ -7,6 +7,7 @@ import { type Member, sameMembers } from './member.ts';
 import type { RingWish } from './next-ring.ts';
 import { type ReplicaSet, sameReplicas } from './replica-set.ts';
 import type { Ring } from './ring.ts';
+import { sentAwayBy } from './sent-away.ts';
 
 /** Why `after` may not come next after `before`, in words; `undefined` when it may. */
 export function flawOfSuccession(before: Ring, after: Ring): string | undefined {
@@ -16,6 +17,8 @@ export function flawOfSuccession(before: Ring, after: Ring): string | undefined 
   if (after.versionsAboveMs < before.versionsAboveMs) return 'a bound of versions that goes back';
   if (!after.givenUp.every((address) => before.givenUp.includes(address)))
     return 'more members given up than by force';
+  if (after.sentAway.join() !== sentAwayBy(before, after.members).join())
+    return 'others sent away than were asked to leave and did';
   const flaw = flawOfLeases(before, after);
   if (flaw !== undefined) return flaw;
   if (after.next !== undefined) return flawOfJoint(before, after);

@@ -32,7 +32,7 @@ import { FrameRefusedError } from './frame-refused-error.ts';
 import { type HandshakeRefusal, isHandshakeRefusal } from './handshake-refusal.ts';
 
 /** Grows with every change of what nodes say to each other. */
-export const PEER_PROTOCOL_VERSION = 6;
+export const PEER_PROTOCOL_VERSION = 7;
 export const CHALLENGE_BYTES = 32;
 
 /** What a node shows of itself. */

@@ -42,6 +42,23 @@ describe('a ring that follows upon another', () => {
     expect(settledRing(joint).member(nodeId(2))).toBeUndefined();
   });
 
+  test('remembers the latest of those that were asked to leave, and nobody else', () => {
+    const members = FIVE.members.map((one) => {
+      if (one.id === nodeId(2)) return { ...one, leaving: 'asked' } as const;
+      return one.id === nodeId(3) ? ({ ...one, leaving: 'replaced' } as const) : one;
+    });
+    const many = Array.from({ length: 64 }, (_, number) => nodeId(100 + number));
+    const joint = changed(new Ring({ ...FIVE, sentAway: many }), { members });
+    const settled = settledRing(joint);
+    expect(joint.sentAway).toEqual(many);
+    expect(settled.sentAway).toEqual([...many.slice(1), nodeId(2)]);
+    expect(flawOfSuccession(joint, settled)).toBeUndefined();
+    for (const sentAway of [many, [...many.slice(2), nodeId(2), nodeId(3)]]) {
+      const other = new Ring({ ...settled, sentAway });
+      expect(flawOfSuccession(joint, other)).toContain('sent away');
+    }
+  });
+
   test('moves as little over a fold as it would have without', () => {
     const once = changed(FIVE, { members: [...FIVE.members, newcomer(6)] });
     const twice = changed(once, { members: [...once.members, newcomer(7)] });

@@ -1,4 +1,4 @@
-import type { Address, ClusterId, Epoch, Lineage, Partition } from '../../src/ids.ts';
+import type { Address, ClusterId, Epoch, Lineage, NodeId, Partition } from '../../src/ids.ts';
 import { assign } from '../../src/ring/assignment.ts';
 import type { Member } from '../../src/ring/member.ts';
 import { formRing, Ring } from '../../src/ring/ring.ts';
@@ -49,6 +49,7 @@ export const SAMPLE_RINGS: readonly (readonly [string, Ring])[] = [
       lineage: '3c'.repeat(8) as Lineage,
       formers: ['2b'.repeat(8), '1a'.repeat(8)] as Lineage[],
       givenUp: ['node9:7400', '[::1]:7401'] as Address[],
+      sentAway: ['f1'.repeat(8), 'e2'.repeat(8)] as NodeId[],
       versionsAboveMs: 1_767_225_600_000,
     }),
   ],

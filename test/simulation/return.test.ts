@@ -272,6 +272,26 @@ describe('a node that was asked to leave', () => {
     expect(story.at(gone).cluster.ring()).toBeUndefined();
   });
 
+  test('does not come back by itself either when it missed all of its leave', async () => {
+    const story = await Story.begin({ nodes: 5 });
+    isolate(story, 5);
+    const before = story.idOf(5);
+    const { operator } = story.at(1);
+    await story.run(operator.changeMember('leave', 'node5'));
+    await story.settled(1, 2, 3, 4);
+    await story.run(operator.changeMember('leave', 'node4'));
+    await story.settled(1, 2, 3);
+
+    story.network.mend();
+    await story.until(() => story.at(5).cluster.ring() === undefined);
+    await story.pass(20_000);
+    expect(story.idOf(5)).toBe(before);
+    await story.settled(1, 2, 3);
+    expect(story.at(5).cluster.readiness()).toContainEqual(
+      expect.objectContaining({ detail: expect.stringContaining('has left the cluster') }),
+    );
+  });
+
   async function left() {
     const story = await Story.begin({ nodes: 4 });
     const teller = new Teller(story);
