@@ -142,6 +142,14 @@ export const ClusterReply = Type.Object({
   id: Type.Optional(Type.String({ description: 'Absent until the cluster is formed.' })),
   epoch: Type.Integer({ description: '0 until the cluster is formed.' }),
   replicationFactor: Count,
+  replaceAfterMs: Type.Integer({
+    description: 'How long a member may be dead before it is replaced, milliseconds.',
+  }),
+  lastSurvivor: Type.Enum(['use', 'wait', 'announced'], {
+    description:
+      'Whether partitions go on with too few replicas to know of every acknowledged write.' +
+      ' announced: on the way from wait to use.',
+  }),
   alarms: Type.Array(Type.String(), {
     description: 'What somebody should look at, in sentences; empty when all is well.',
   }),

@@ -60,6 +60,8 @@ export class ClusterStatusReader implements ClusterView {
         id: undefined,
         epoch: 0,
         replicationFactor: terms.replicationFactor,
+        replaceAfterMs: terms.graceMs,
+        lastSurvivor: terms.lastSurvivor,
         members: [],
         transition: undefined,
         alarms: [],
@@ -71,6 +73,8 @@ export class ClusterStatusReader implements ClusterView {
       id: ring.clusterId,
       epoch: ring.epoch,
       replicationFactor: ring.replicationFactor,
+      replaceAfterMs: ring.graceMs,
+      lastSurvivor: ring.lastSurvivor,
       members: ring.members
         .toSorted((a, b) => (a.name < b.name ? -1 : 1))
         .map((member) => this.#memberStatus(ring, member, said.get(member.id))),

@@ -1,6 +1,7 @@
 /** What a node can tell of itself and its cluster, for `/readyz` and what is below `/cluster`. */
 import type { NodeId, Partition } from '../ids.ts';
 import type { Leaving } from '../ring/member.ts';
+import type { LastSurvivorRule } from '../ring/ring-parts.ts';
 import type { MemberState } from '../swim/news.ts';
 
 export interface ReadinessCheck {
@@ -31,6 +32,9 @@ export interface ClusterStatus {
   readonly id: string | undefined;
   readonly epoch: number;
   readonly replicationFactor: number;
+  /** How long a member may be dead before it is replaced, milliseconds. */
+  readonly replaceAfterMs: number;
+  readonly lastSurvivor: LastSurvivorRule;
   readonly members: readonly MemberStatus[];
   /** Absent at rest. */
   readonly transition: TransitionStatus | undefined;

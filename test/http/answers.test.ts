@@ -139,7 +139,11 @@ describe('/cluster', () => {
   test('lists the members; silent ones have no count', async () => {
     const { http, cluster } = edge();
     const member = { id: NODE_ID, url: 'http://h:1', zone: 'z', weight: 1, partitions: 8 };
-    const status = { name: 'test', id: 'c'.repeat(32), epoch: 3, replicationFactor: 3, alarms: [] };
+    const status = {
+      ...{ name: 'test', id: 'c'.repeat(32), epoch: 3, alarms: [] },
+      ...{ replicationFactor: 3, replaceAfterMs: 30_000 },
+      lastSurvivor: 'announced' as const,
+    };
     cluster.status = {
       ...status,
       transition: undefined,
@@ -195,7 +199,8 @@ describe('/cluster', () => {
     const { http } = edge();
     const answer = await http.fastify.inject({ method: 'GET', url: '/cluster' });
     expect(answer.json()).toEqual({
-      ...{ name: 'test', epoch: 0, replicationFactor: 3, alarms: [], members: [] },
+      ...{ name: 'test', epoch: 0, alarms: [], members: [] },
+      ...{ replicationFactor: 3, replaceAfterMs: 60_000, lastSurvivor: 'use' },
     });
   });
 });

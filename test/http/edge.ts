@@ -101,6 +101,8 @@ export class FakeCluster implements ClusterView {
     id: undefined,
     epoch: 0,
     replicationFactor: 3,
+    replaceAfterMs: 60_000,
+    lastSurvivor: 'use',
     members: [],
     transition: undefined,
     alarms: [],
