@@ -19,7 +19,12 @@ import { events } from './events-command.ts';
 import { get } from './get-command.ts';
 import { asWritten, checked, wholeNumber } from './option-value.ts';
 import { type PutOptions, put } from './put-command.ts';
-import { type RequestOptions, withConsistency, withNodeOptions } from './request-options.ts';
+import {
+  type RequestOptions,
+  withConsistency,
+  withNodeOptions,
+  withUrlAndJson,
+} from './request-options.ts';
 import type { StartNode } from './start-command.ts';
 import { type StatusOptions, status } from './status-command.ts';
 import { tasks } from './tasks-command.ts';
@@ -169,7 +174,7 @@ function addClusterCommands(program: Command, terminal: Terminal): void {
     .description('list what runs in the background, and what of it has ended')
     .action((options: RequestOptions) => tasks(options, terminal));
 
-  withNodeOptions(program.command('events'))
+  withUrlAndJson(program.command('events'))
     .description('follow what happens to members and rings, until ctrl-c')
     .action((options: RequestOptions) => events(options, terminal));
 }

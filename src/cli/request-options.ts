@@ -20,15 +20,19 @@ const DEFAULT_TOTAL_MS = 30_000;
 const MARGIN_MS = 1_000;
 
 export function withNodeOptions(command: Command): Command {
+  return withUrlAndJson(command).option(
+    '--timeout <duration>',
+    'how long to wait, such as 250ms or 5s',
+    checked('--timeout', asWritten(parseDuration)),
+  );
+}
+
+/** For a command that waits for as long as one likes. */
+export function withUrlAndJson(command: Command): Command {
   return command
     .option(
       '--url <list>',
       `nodes to ask, in this order (QUORATE_URL; default: 127.0.0.1, ports 7401 to 7405 and 7400)`,
-    )
-    .option(
-      '--timeout <duration>',
-      'how long to wait, such as 250ms or 5s',
-      checked('--timeout', asWritten(parseDuration)),
     )
     .option('--json', 'one line of JSON on standard output');
 }
