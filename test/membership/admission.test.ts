@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Address, NodeId } from '../../src/ids.ts';
 import { Admission } from '../../src/membership/admission.ts';
 import type { Ring } from '../../src/ring/ring.ts';
+import { MAX_MEMBERS } from '../../src/ring/ring-parts.ts';
 import { membersFrom } from '../ring/placement.ts';
 import { ringOf } from '../ring/sample-rings.ts';
 
@@ -35,6 +36,32 @@ describe('applications to join', () => {
     const names = rings.ring.members.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['a', 'c']));
     expect(names).not.toContain('b');
+  });
+
+  test('fill the cluster up to its bound, and the others are told to ask again', async () => {
+    const rings: { ring: Ring } = { ring: ringOf(membersFrom(1, MAX_MEMBERS - 1)) };
+    const admission = new Admission({
+      rings,
+      stateOf: () => 'alive',
+      register: {
+        decide: async (draw) => {
+          await Promise.resolve(); // both have applied by then
+          const ring = draw(rings.ring);
+          if (ring === undefined) return { state: 'nothing' };
+          rings.ring = ring;
+          return { state: 'decided', ring };
+        },
+      },
+    });
+    const verdicts = await Promise.all(
+      ['a', 'b'].map((name) => admission.apply(application(name))),
+    );
+    expect(verdicts.map(({ state }) => state).sort()).toEqual(['later', 'member']);
+    expect(rings.ring.members).toHaveLength(MAX_MEMBERS);
+    expect(await admission.apply(application('c'))).toEqual({
+      state: 'later',
+      why: 'a cluster has 1024 members at most',
+    });
   });
 });
 

@@ -262,6 +262,33 @@ test('a member that dies while two others are replaced is replaced, too, and no 
   expect(told.map(({ type }) => type)).not.toContain('replacement.frozen');
 });
 
+test('nothing goes on with survivors alone while many are dead, of whom some are being replaced', async () => {
+  const story = await Story.begin({ nodes: 9, graceMs: 2_000 });
+  const { assignment = [] } = story.rings.newest ?? {};
+  const numbers = [2, 3, 4, 5, 6, 7, 8, 9];
+  const keptBy = (number: number) => assignment.filter((set) => set.includes(story.idOf(number)));
+  const second = numbers.find((number) =>
+    keptBy(number).some((set) => set.includes(story.idOf(1))),
+  );
+  const third = numbers.find((number) => number !== second) ?? 0;
+  for (const number of [1, second ?? 0]) story.cluster.crash(story.node(number));
+  await story.until(
+    () => story.rings.newest?.members.filter((one) => one.leaving === 'replaced').length === 2,
+  );
+  story.cluster.crash(story.node(third));
+  const isRecovering = (): boolean => (story.rings.newest?.recovering.length ?? 0) > 0;
+  for (let graces = 0; graces < 20; graces++) {
+    await story.pass(2_000);
+    expect(isRecovering()).toBe(false);
+  }
+  const { alarms } = await story.run(story.at(9).cluster.cluster(1_000));
+  expect(alarms.length).toBeGreaterThan(0);
+  expect(alarms.join()).not.toContain('goes on by itself');
+
+  story.cluster.start(story.node(third));
+  await story.until(isRecovering);
+});
+
 /** Until somebody proposes the ring that ends the transition. */
 async function endIsProposed(story: Story): Promise<void> {
   const told = toldBy(story, 1);
