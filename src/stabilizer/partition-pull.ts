@@ -96,21 +96,22 @@ export class PartitionPull {
     onFailed: (source: NodeId) => void,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { self, membership, lossy, clock } = this.#ports;
+    const { self, membership } = this.#ports;
     const isOld = this.#old.includes(self);
-    if (!lossy.othersCanTell(this.partition, clock.monotonicMs())) return false;
-    for (const source of this.#old) {
+    if (!this.#othersCanTell) return false;
+    for (const source of this.#sources) {
       // A comparison walks through the own copy anyway; it is looked at alone where only it is missing.
       if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
       if (this.#isEnough) break;
-      if (!this.#isCurrent || signal.aborted) return false;
-      if (source === self || this.#isMerged(source)) continue;
+      // Again for each source: a loss that is found on the way is as young.
+      if (!this.#isCurrent || !this.#othersCanTell || signal.aborted) return false;
+      if (this.#isMerged(source)) continue;
       if (resting(source) || !membership.isReachable(source)) continue;
       const marks = await this.#pullFrom(source, signal);
       if (marks === undefined) onFailed(source);
       else this.#merged.set(source, marks);
     }
-    if (isOld && this.#isLastToCount && !this.#ownCounts) await this.#lookAtOwn();
+    if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
     if (this.#isEnough) await this.#liftMark();
     return this.isDone;
   }
@@ -118,6 +119,29 @@ export class PartitionPull {
   /** Whether this copy holds all that the old set acknowledged, and may answer for it. */
   get isDone(): boolean {
     return this.#isEnough && !this.#ports.lossy.has(this.partition);
+  }
+
+  /**
+   * The other old replicas, in the order in which they are asked. Those that leave are among the first that
+   * are enough: what they alone acknowledged, at level one, would go with them. But not before the others of
+   * those, so that not everybody takes everything from one.
+   */
+  get #sources(): readonly NodeId[] {
+    const { self } = this.#ports;
+    const others = this.#old.filter((source) => source !== self);
+    const leaves = (source: NodeId): boolean => this.#ring.member(source)?.leaving === 'asked';
+    const leaving = others.filter(leaves);
+    const staying = others.filter((source) => !leaves(source));
+    const enough =
+      pullsNeeded(this.#ring, this.partition) - (others.length < this.#old.length ? 1 : 0);
+    const before = Math.max(0, enough - leaving.length);
+    return [...staying.slice(0, before), ...leaving, ...staying.slice(before)];
+  }
+
+  /** Whether what this copy acknowledged and lost has reached the others by now. */
+  get #othersCanTell(): boolean {
+    const { lossy, clock } = this.#ports;
+    return lossy.othersCanTell(this.partition, clock.monotonicMs());
   }
 
   get #isEnough(): boolean {

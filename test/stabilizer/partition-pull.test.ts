@@ -45,6 +45,16 @@ describe('the pull of a partition', () => {
     }
   });
 
+  test('needs no other where this node was the only replica', async () => {
+    const pull = await begin(A, ringOf(2, [A], [A, B, C]));
+    await pull.own.keep(...records(10));
+    expect(await pull.attempt()).toBe(true);
+    const damaged = await begin(A, ringOf(2, [A], [A, B, C]));
+    await damaged.own.keep(record('own'));
+    await damaged.own.damage('own');
+    expect(await damaged.attempt()).toBe(false);
+  });
+
   test('counts a lossy copy where the other survivors have brought what they have', async () => {
     for (const old of [[A], [A, B]]) {
       const pull = await begin(A, new Ring({ ...ringOf(2, old, [A, C, D]), recovering: [P] }));
@@ -166,6 +176,53 @@ describe('the pull of a partition', () => {
     pull.own.clock.advance(1);
     expect(await pull.attempt()).toBe(true);
     expect(pull.own.lossy.has(P)).toBe(false);
+  });
+
+  test('asks no other source before it can tell of a loss that was found on the way', async () => {
+    const pull = await begin(D, JOINT);
+    for (const id of [A, B, C, D]) await pull.copy(id).keep(...records(10));
+    pull.onRest = () => {
+      pull.onRest = () => undefined;
+      const { own } = pull;
+      own.lossy.noteAcknowledged(own.clock.monotonicMs() + 5_000);
+      own.lossy.mark(P);
+    };
+    expect(await pull.attempt()).toBe(false);
+    expect(new Set(pull.askedOf)).toEqual(new Set([A]));
+    pull.own.clock.advance(5_000);
+    expect(await pull.attempt()).toBe(true);
+    expect(pull.own.lossy.has(P)).toBe(false);
+  });
+
+  test.each([
+    ['a new replica', D, [B, C, A], [B, C, D]],
+    ['a replica that stays', B, [B, C, A], [B, C, D]],
+    ['the new replica of a partition with two copies', D, [B, A], [B, D]],
+    ['one while two leave', D, [C, A, B], [C, D]],
+  ])('by %s brings what only a leaving member has', async (_who, self, old, wanted) => {
+    const joint = ringOf(2, old, wanted);
+    const members = joint.members.map((each) =>
+      wanted.includes(each.id) ? each : ({ ...each, leaving: 'asked' } as const),
+    );
+    const pull = await begin(self, new Ring({ ...joint, members }));
+    await pull.copy(A).keep(record('acknowledged alone'));
+    expect(await pull.attempt()).toBe(true);
+    expect(await pull.own.keys()).toEqual(['acknowledged alone']);
+  });
+
+  test('spreads the first reading over those that stay, and does without one that left for good', async () => {
+    const joint = ringOf(2, [B, C, A], [B, C, D]);
+    const members = joint.members.map((each) =>
+      each.id === A ? ({ ...each, leaving: 'asked' } as const) : each,
+    );
+    const pull = await begin(D, new Ring({ ...joint, members }));
+    for (const id of [B, C]) await pull.copy(id).keep(...records(10));
+    pull.silent.add(A);
+    expect(await pull.attempt()).toBe(true);
+    expect([...new Set(pull.askedOf)]).toEqual([B, C]);
+    const other = await begin(D, new Ring({ ...joint, members }));
+    expect(await other.attempt()).toBe(true);
+    expect([...new Set(other.askedOf)]).toEqual([B, A]);
   });
 
   test('believes no source that sends fewer records than it said to hold', async () => {
