@@ -6,6 +6,7 @@ import type { ClientError, ReplicaReport, ReplicaState } from '../errors.ts';
 import type { Key, NodeId, Partition } from '../ids.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { PartialWrites } from '../quorum/partial-writes.ts';
+import { ReadQuorum } from '../quorum/read-quorum.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
 import type { Ring } from '../ring/ring.ts';
 import { Gather } from '../rpc/gather.ts';
@@ -86,6 +87,15 @@ export class Attempt {
 
   get expired(): boolean {
     return this.remainingMs === 0;
+  }
+
+  /**
+   * Counts the answers of a read. Where the old set is only what survives of it, any one of it may alone hold
+   * what was acknowledged, or have pulled nothing yet: all of it has to answer.
+   */
+  readQuorum(level: 'quorum' | 'all'): ReadQuorum {
+    const isWhatSurvives = this.ring.recovering.includes(this.partition);
+    return new ReadQuorum(this.sets, level, isWhatSurvives ? 'all' : level);
   }
 
   /** Asks `nodes` at once; `requestOf` may send each another message of the same kind of reply. */

@@ -1,7 +1,6 @@
 import { ClientError, type ReplicaState } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
 import { type ConsistencyLevel, requiredAnswers } from '../quorum/consistency-level.ts';
-import { ReadQuorum } from '../quorum/read-quorum.ts';
 import type { Pressure, Replies } from '../rpc/messages.ts';
 import type { Answer } from '../rpc/transport.ts';
 import type { Version } from '../version/version.ts';
@@ -26,8 +25,8 @@ export interface Asked {
  * has been sent that could take effect, so every failure here is `not_applied`.
  */
 export async function askVersions(attempt: Attempt): Promise<Asked> {
-  const { ring, key, sets, nodes } = attempt;
-  const quorum = new ReadQuorum(sets, 'quorum');
+  const { ring, key, nodes } = attempt;
+  const quorum = attempt.readQuorum('quorum');
   const tombstones = new Set<Version>();
   const pressed = new Map<NodeId, Exclude<Pressure, 'none'>>();
 

@@ -1,6 +1,6 @@
 import { ClientError } from '../errors.ts';
 import type { NodeId } from '../ids.ts';
-import { ReadQuorum } from '../quorum/read-quorum.ts';
+import type { ReadQuorum } from '../quorum/read-quorum.ts';
 import type { Gather } from '../rpc/gather.ts';
 import type { Replies } from '../rpc/messages.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
@@ -17,9 +17,9 @@ export class ReadRound {
   #record: SealedRecord | undefined;
 
   constructor(attempt: Attempt, level: 'quorum' | 'all', source: NodeId | undefined) {
-    const { ring, key, sets, nodes } = attempt;
+    const { ring, key, nodes } = attempt;
     this.#attempt = attempt;
-    this.quorum = new ReadQuorum(sets, level);
+    this.quorum = attempt.readQuorum(level);
     const epoch = ring.epoch;
     this.#answers = attempt.gather<'replica.read' | 'replica.version'>(nodes, (to) =>
       to === source

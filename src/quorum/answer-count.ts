@@ -19,10 +19,15 @@ export class AnswerCount {
   readonly #sets: readonly SetCount[];
   readonly #said = new Map<NodeId, 'yes' | 'no'>();
 
-  constructor(sets: readonly (readonly NodeId[])[], level: ConsistencyLevel) {
-    this.#sets = sets.map((set) => ({
+  /** `levelOfOld`: of the first set, when that is not the same. */
+  constructor(
+    sets: readonly (readonly NodeId[])[],
+    level: ConsistencyLevel,
+    levelOfOld: ConsistencyLevel = level,
+  ) {
+    this.#sets = sets.map((set, at) => ({
       nodes: new Set(set),
-      required: requiredAnswers(level, set.length),
+      required: requiredAnswers(at === 0 ? levelOfOld : level, set.length),
       yes: 0,
       no: 0,
     }));

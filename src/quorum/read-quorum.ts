@@ -16,9 +16,14 @@ export class ReadQuorum {
   readonly #held = new Map<NodeId, Version | undefined>();
   #newest: Version | undefined;
 
-  constructor(sets: readonly (readonly NodeId[])[], level: ConsistencyLevel) {
+  /** `levelOfOld`: of the first set, when that is not the same. */
+  constructor(
+    sets: readonly (readonly NodeId[])[],
+    level: ConsistencyLevel,
+    levelOfOld: ConsistencyLevel = level,
+  ) {
     this.#sets = sets;
-    this.#count = new AnswerCount(sets, level);
+    this.#count = new AnswerCount(sets, level, levelOfOld);
   }
 
   get required(): number {

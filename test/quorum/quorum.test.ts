@@ -72,6 +72,32 @@ describe('a write quorum', () => {
 });
 
 describe('a read quorum', () => {
+  test('may ask more of the old set than of the new one', () => {
+    const quorum = new ReadQuorum(
+      [
+        [A, B, C],
+        [B, C, D],
+      ],
+      'quorum',
+      'all',
+    );
+    expect([quorum.answer(B, undefined), quorum.answer(C, undefined)]).toEqual([
+      'pending',
+      'pending',
+    ]);
+    expect(quorum.required).toBe(3);
+    expect(quorum.answer(A, undefined)).toBe('met');
+    const failing = new ReadQuorum(
+      [
+        [A, B, C],
+        [B, C, D],
+      ],
+      'quorum',
+      'all',
+    );
+    expect([failing.fail(D), failing.fail(A)]).toEqual(['pending', 'failed']);
+  });
+
   test('knows the newest version, who holds it and who is stale', () => {
     const answers = fc.uniqueArray(fc.record({ node: nodeIds, version: fc.option(versions) }), {
       selector: ({ node }) => node,

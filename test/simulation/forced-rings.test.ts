@@ -1,7 +1,7 @@
 /** Members that an operator gives up for good, in a cluster of simulated nodes. */
 import { describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/errors.ts';
-import type { Key } from '../../src/ids.ts';
+import type { Key, Partition } from '../../src/ids.ts';
 import type { ClusterEvent } from '../../src/telemetry/cluster-events.ts';
 import type { Record } from '../../src/version/record.ts';
 import { Story } from '../simulator/story.ts';
@@ -235,6 +235,32 @@ describe('when a majority is left, but nothing of some partition', () => {
     const asked = story.run(story.at(1).operator.forceRemoval(['node5']));
     await expect(asked).rejects.toThrow(/remove it without force/);
   });
+});
+
+test('what one survivor has is read at once, though those it was on its way to count as survivors, too', async () => {
+  const story = await filled({ nodes: 6 });
+  const [key = ''] = KEYS;
+  const { keepers } = await story.replicasOf(key);
+  const [survivor = 0, ...lost] = keepers;
+  const partition = story.rings.newest?.partitionOf(key as Key) ?? (0 as Partition);
+  story.network.holdUp = ({ type }) => (type.startsWith('transfer.') ? 120_000 : 0);
+  await lose(story, ...lost);
+  await story.until(
+    () => story.rings.newest?.members.filter((one) => one.leaving === 'replaced').length === 2,
+  );
+  const wanted = story.rings.newest?.next?.[partition] ?? [];
+  const others = [1, 2, 3, 4, 5, 6].filter((number) => !keepers.includes(number));
+  const [third = 0] = others.filter((number) => !wanted.includes(story.idOf(number)));
+  await lose(story, third);
+  const names = [...lost, third].map((number) => `node${number}`);
+  await story.run(story.at(survivor).operator.forceRemoval(names));
+  await story.until(() =>
+    story.cluster.running.every(({ node }) => (node.cluster.ring()?.epoch ?? 0) >= 1_000_000_000),
+  );
+  expect(story.rings.newest?.assignment[partition]).toHaveLength(3);
+  story.network.slow(`node${survivor}`, 20); // the one that has it answers last
+  for (const number of others.filter((each) => each !== third))
+    expect(await story.get(number, key)).toBe(`of ${key}`);
 });
 
 describe('a ring that was forced by mistake, while the others lived behind a split', () => {
