@@ -10,6 +10,7 @@ import { ReplicaSide } from './coordinator/replica-side.ts';
 import type { Address, ClusterId, Key } from './ids.ts';
 import { ClusterStatusReader } from './membership/cluster-status.ts';
 import type { ClusterView } from './membership/cluster-view.ts';
+import { SURVIVORS_WAIT_GRACES } from './membership/consent.ts';
 import { EpochCheck } from './membership/epoch-check.ts';
 import { type Identity, openIdentity } from './membership/identity.ts';
 import { Membership } from './membership/membership.ts';
@@ -42,6 +43,7 @@ import { SettingsAgreement } from './stabilizer/settings-agreement.ts';
 import { Surplus } from './stabilizer/surplus.ts';
 import { TransferSource } from './stabilizer/transfer-source.ts';
 import { TransitionEnd } from './stabilizer/transition-end.ts';
+import { UnsoundCopies } from './stabilizer/unsound-copies.ts';
 import { FailStopStore } from './storage/fail-stop-store.ts';
 import { RecordPlaces } from './storage/record-places.ts';
 import type { Store } from './storage/store.ts';
@@ -143,6 +145,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const contents = new KnownContents({ scan, barrier, counts, lossy, clock });
   const rate = new RateLimit(clock, config.transferRateBytes);
   const onDamaged = (key: Key): void => operations.healOwn(key);
+  const unsound = new UnsoundCopies(clock);
   const source = new TransferSource({
     self,
     epochs,
@@ -153,6 +156,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     rate,
     clock,
     onDamaged,
+    unsound,
   });
   const transfer = new PartitionTransfer({
     self,
@@ -213,6 +217,9 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     ready: cluster.readiness().every((check) => check.ok),
     toPull: transfer.progress.partitions,
     pulled: transfer.progress.pulled,
+    unsound: unsound.forLongerThan(
+      SURVIVORS_WAIT_GRACES * (membership.ring?.graceMs ?? Number.POSITIVE_INFINITY),
+    ),
   });
 
   const handlers: Handlers = {

@@ -34,6 +34,22 @@ export function alarmsOf(seen: Seen): readonly string[] {
   ].filter((alarm) => alarm !== undefined);
 }
 
+/** `unsound`: how many partitions each member could not hand out for long, because its copy is damaged. */
+export function damagedCopies(ring: Ring, unsound: ReadonlyMap<NodeId, number>): readonly string[] {
+  const what =
+    ring.lastSurvivor === 'use'
+      ? 'it goes on with what is left'
+      : 'it waits for you: stop that node, and give up those that are gone for good (quorate node remove --force)';
+  return [...unsound]
+    .filter(([, partitions]) => partitions > 0)
+    .map(
+      ([id, partitions]) =>
+        `${ring.member(id)?.name ?? id} has damaged copies of ${partitions} partitions that a transition needs, and ` +
+        `too few others are there to heal them from; ${what}. Its disk should be looked at`,
+    )
+    .sort();
+}
+
 /** Those on their way out do not count: the copies that they have are to be somewhere else. */
 export function tooFewMembers({ members, replicationFactor }: Ring): string | undefined {
   const { length } = members.filter(({ leaving }) => leaving === 'no');

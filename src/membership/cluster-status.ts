@@ -3,7 +3,7 @@ import type { Member } from '../ring/member.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
-import { alarmsOf, FROZEN, type Frozen, tooFewMembers } from './alarms.ts';
+import { alarmsOf, damagedCopies, FROZEN, type Frozen, tooFewMembers } from './alarms.ts';
 import type {
   ClusterStatus,
   ClusterView,
@@ -79,7 +79,7 @@ export class ClusterStatusReader implements ClusterView {
         .toSorted((a, b) => (a.name < b.name ? -1 : 1))
         .map((member) => this.#memberStatus(ring, member, said.get(member.id))),
       transition: transitionOf(ring, said),
-      alarms: this.#alarms(ring),
+      alarms: [...this.#alarms(ring), ...damagedCopies(ring, unsoundIn(said))],
     };
   }
 
@@ -187,4 +187,8 @@ export class ClusterStatusReader implements ClusterView {
       detail: ok ? detail : `${detail}, more than allowed; set the clock`,
     };
   }
+}
+
+function unsoundIn(said: ReadonlyMap<NodeId, StatusReply>): ReadonlyMap<NodeId, number> {
+  return new Map([...said].map(([id, { unsound }]) => [id, unsound.length]));
 }

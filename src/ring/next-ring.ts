@@ -66,15 +66,18 @@ export function renewedRing(ring: Ring): Ring {
  * A joint ring that goes on without the `missing` members where too few other replicas are left to
  * recover all that was acknowledged: there the old set is what survives of it. A partition of which
  * nothing survives keeps its old set, and waits. `undefined` when no partition is so far gone.
- * No version that was drawn before lies beyond `versionsAboveMs`.
+ * No version that was drawn before lies beyond `versionsAboveMs`. `blocked`: partitions for which the same is
+ * to be done because the copies of others are damaged.
  */
 export function survivorsRing(
   ring: Ring,
   missing: ReadonlySet<NodeId>,
   versionsAboveMs: number,
+  blocked: readonly Partition[] = [],
 ): Ring | undefined {
   const parts = { ...ring, members: withoutMissing(ring.members, missing), versionsAboveMs };
-  return recoveringRing(ring, parts, missing, partitionsLost(ring, missing));
+  const partitions = new Set([...partitionsLost(ring, missing), ...blocked]);
+  return recoveringRing(ring, parts, missing, [...partitions]);
 }
 
 /**
@@ -126,6 +129,26 @@ export function partitionsShort(ring: Ring, missing: ReadonlySet<NodeId>): reado
     const partition = number as Partition;
     const left = replicas.filter((id) => !missing.has(id)).length;
     return left < pullsNeeded(ring, partition) ? [partition] : [];
+  });
+}
+
+/**
+ * Partitions of a joint ring of which something is left without `missing`, and of which fewer old replicas are
+ * sound than it takes to pull from. `unsound`: damaged copies, by the word of those who have them. What is left
+ * has to answer altogether from then on, so a partition waits as long as some of that said nothing.
+ */
+export function partitionsWithoutEnoughSound(
+  ring: Ring,
+  missing: ReadonlySet<NodeId>,
+  unsound: ReadonlyMap<NodeId, ReadonlySet<Partition>>,
+): readonly Partition[] {
+  return ring.assignment.flatMap((replicas, number) => {
+    const partition = number as Partition;
+    if (!inTransition(ring, partition) || ring.recovering.includes(partition)) return [];
+    const left = replicas.filter((id) => !missing.has(id));
+    const sound = left.filter((id) => unsound.get(id)?.has(partition) === false);
+    const isAllTold = left.length > 0 && left.every((id) => unsound.has(id));
+    return isAllTold && sound.length < pullsNeeded(ring, partition) ? [partition] : [];
   });
 }
 

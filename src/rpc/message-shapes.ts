@@ -129,7 +129,10 @@ const SHAPES: Shapes = {
   'member.status': {
     code: 4,
     request: {},
-    reply: { keys: count, epoch: epochOrZero, ready: flag, toPull: count, pulled: count },
+    reply: {
+      ...{ keys: count, epoch: epochOrZero, ready: flag },
+      ...{ toPull: count, pulled: count, unsound: listOf(partition) },
+    },
   },
   'ring.prepare': {
     code: 5,

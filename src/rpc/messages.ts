@@ -240,6 +240,8 @@ export interface Replies {
     /** Partitions that it has to pull in this epoch, and those of them that it has pulled. */
     readonly toPull: number;
     readonly pulled: number;
+    /** Partitions of which others have asked it in vain for long, because its copy is damaged. */
+    readonly unsound: readonly Partition[];
   };
 }
 

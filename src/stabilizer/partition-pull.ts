@@ -73,6 +73,8 @@ export class PartitionPull {
   readonly #ring: Ring;
   readonly #old: ReplicaSet;
   readonly #cursors = new Map<NodeId, Cursor>();
+  /** Sources that did not answer when they were asked last, or refused because of what they are busy with. */
+  readonly #unavailable = new Set<NodeId>();
   /** How long each source may take; absent: the first time. Milliseconds. */
   readonly #timeouts = new Map<NodeId, number>();
   /** Sources that had nothing more to bring: how often the own copy was marked as lossy before. */
@@ -88,12 +90,13 @@ export class PartitionPull {
   }
 
   /**
-   * Pulls from the sources that answer now and are not `resting`; `onFailed` hears of each that did
-   * not do what it was asked. True when it was enough, counting earlier tries. `signal` ends it early.
+   * Pulls from the sources that answer now and are not `resting`; `onFailed` hears of each that
+   * brought nothing to its end, and whether that is for reasons of this partition alone: that copy of it, or
+   * the own one, is damaged. True when it was enough, counting earlier tries. `signal` ends it early.
    */
   async attempt(
     resting: (source: NodeId) => boolean,
-    onFailed: (source: NodeId) => void,
+    onFailed: (source: NodeId, isAvailable: boolean) => void,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { self, membership } = this.#ports;
@@ -107,8 +110,9 @@ export class PartitionPull {
       if (!this.#isCurrent || !this.#othersCanTell || signal.aborted) return false;
       if (this.#isMerged(source)) continue;
       if (resting(source) || !membership.isReachable(source)) continue;
+      this.#unavailable.delete(source);
       const marks = await this.#pullFrom(source, signal);
-      if (marks === undefined) onFailed(source);
+      if (marks === undefined) onFailed(source, !this.#unavailable.has(source));
       else this.#merged.set(source, marks);
     }
     if (isOld && this.#needs === 1 && !this.#ownCounts) await this.#lookAtOwn();
@@ -328,6 +332,7 @@ export class PartitionPull {
     if (answer?.failure === 'timeout')
       this.#timeouts.set(source, Math.min(2 * timeoutMs, LAST_TIMEOUT_MS));
     const why = answer?.failure === 'refused' ? answer.refusal.reason : answer?.failure;
+    if (why !== 'damaged') this.#unavailable.add(source);
     const { partition } = this;
     log.debug('a source of a transfer did not answer', { source, partition, why });
     if (answer?.failure === 'refused' && answer.refusal.ring !== undefined) {

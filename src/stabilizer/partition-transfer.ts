@@ -9,7 +9,7 @@ import { PartitionPull, type PullPorts } from './partition-pull.ts';
 const PULLS_AT_ONCE = 2;
 /** Mean pause between two looks at the ring, or two tries, milliseconds. */
 const LOOK_EVERY_MS = 250;
-/** How long a source that failed is left alone, milliseconds. */
+/** How long a source that failed is left alone, or for one partition alone, milliseconds. */
 const REST_MS = 1_000;
 
 export interface TransferProgress {
@@ -21,6 +21,9 @@ export interface TransferProgress {
   /** Bytes of records stored for it. */
   readonly bytes: number;
 }
+
+/** A source and the number of a partition. */
+type CopyOf = `${NodeId} ${number}`;
 
 /** What is pulled under one joint ring. It dies with its epoch. */
 interface Session {
@@ -39,8 +42,8 @@ interface Session {
 export class PartitionTransfer {
   readonly #ports: PullPorts;
   readonly #loop: Loop;
-  /** Sources that failed: until when they are left alone, monotonic. */
-  readonly #rests = new Map<NodeId, number>();
+  /** Sources that failed, altogether or for one partition: until when they are left alone, monotonic. */
+  readonly #rests = new Map<NodeId | CopyOf, number>();
   #session: Session | undefined;
 
   constructor(options: PullPorts & { readonly random: Random }) {
@@ -107,9 +110,17 @@ export class PartitionTransfer {
 
   async #try(pull: PartitionPull, signal: AbortSignal): Promise<void> {
     const { clock, counters } = this.#ports;
+    const { partition } = pull;
+    const rests = (what: NodeId | CopyOf): boolean =>
+      (this.#rests.get(what) ?? 0) > clock.monotonicMs();
     const isDone = await pull.attempt(
-      (source) => (this.#rests.get(source) ?? 0) > clock.monotonicMs(),
-      (source) => this.#rests.set(source, clock.monotonicMs() + REST_MS),
+      (source) => rests(source) || rests(`${source} ${partition}`),
+      // A damaged copy says nothing of the others that a source has.
+      (source, isAvailable) =>
+        this.#rests.set(
+          isAvailable ? `${source} ${partition}` : source,
+          clock.monotonicMs() + REST_MS,
+        ),
       signal,
     );
     if (isDone) counters.add('partitions_pulled_total');

@@ -16,12 +16,14 @@ import {
   withoutMissing,
 } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
+import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
 import type { ClusterEvents } from '../telemetry/cluster-events.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
+import { BlockedPartitions } from './blocked-partitions.ts';
 import { LossReport } from './loss-report.ts';
 import { SurvivorsCount } from './survivors-count.ts';
 import { waitsMs } from './turn-taking.ts';
@@ -37,6 +39,7 @@ export class Replacement {
   readonly #events: ClusterEvents;
   readonly #losses: LossReport;
   readonly #survivors: SurvivorsCount;
+  readonly #blocked: BlockedPartitions;
   readonly #loop: Loop;
   #frozen = NOT_FROZEN;
   /** When this node first saw the ring of the present epoch while it was silent to members. */
@@ -45,6 +48,7 @@ export class Replacement {
   constructor(options: {
     readonly self: NodeId;
     readonly membership: Membership;
+    readonly transport: Pick<Transport, 'call'>;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -59,6 +63,7 @@ export class Replacement {
     this.#events = options.events;
     this.#losses = new LossReport(options);
     this.#survivors = new SurvivorsCount(options);
+    this.#blocked = new BlockedPartitions(options);
     this.#loop = new Loop({
       clock: options.clock,
       random: options.random,
@@ -111,21 +116,22 @@ export class Replacement {
   async #goOnWithSurvivors(ring: Ring): Promise<boolean> {
     if (ring.lastSurvivor !== 'use') return false;
     const silent = new Set(this.#deadFor(ring, SURVIVORS_WAIT_GRACES * ring.graceMs));
-    const lost = partitionsLost(ring, silent);
+    const blocked = await this.#blocked.of(ring, silent);
+    const lost = [...new Set([...partitionsLost(ring, silent), ...blocked])];
     if (lost.length === 0) return false;
     const gone = [...silent].filter((id) => lost.some((p) => ring.assignment[p]?.includes(id)));
     if (!(await this.#membership.consent(ring, gone, 'survivors'))) return false;
     const decision = await this.#membership.decide((now) =>
       // What the members agreed to holds for this epoch only.
       now.epoch === ring.epoch
-        ? survivorsRing(now, new Set(gone), this.#membership.versionsBelowMs)
+        ? survivorsRing(now, new Set(gone), this.#membership.versionsBelowMs, blocked)
         : undefined,
     );
     if (decision.state === 'decided') {
       this.#log.error(
         'partitions go on with fewer replicas than it takes to know of every acknowledged write; ' +
           'start the missing nodes with their old disks to get back what only they hold',
-        { partitions: lost.length, missing: this.#names(ring, gone) },
+        { partitions: lost.length, damaged: blocked.length, missing: this.#names(ring, gone) },
       );
     }
     return true;

@@ -18,6 +18,7 @@ import { refused, served } from '../rpc/served.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import type { RateLimit } from '../runtime/rate-limit.ts';
 import { StoreReadError } from '../storage/store.ts';
+import type { UnsoundCopies } from './unsound-copies.ts';
 
 export type TransferHandlers = Pick<
   Handlers,
@@ -49,6 +50,7 @@ export class TransferSource {
   readonly #rate: RateLimit;
   readonly #clock: Clock;
   readonly #onDamaged: (key: Key) => void;
+  readonly #unsound: UnsoundCopies;
   readonly #closing = new AbortController();
   #serving = 0;
 
@@ -70,6 +72,7 @@ export class TransferSource {
     readonly clock: Clock;
     /** Hears of each key whose record is damaged. */
     readonly onDamaged: (key: Key) => void;
+    readonly unsound: UnsoundCopies;
   }) {
     this.#self = options.self;
     this.#epochs = options.epochs;
@@ -80,6 +83,7 @@ export class TransferSource {
     this.#rate = options.rate;
     this.#clock = options.clock;
     this.#onDamaged = options.onDamaged;
+    this.#unsound = options.unsound;
   }
 
   /** Walks under way. */
@@ -147,18 +151,27 @@ export class TransferSource {
     const checked = await this.#epochs.check(epoch, context);
     if (!checked.ok) return checked;
     if (!checked.ring.assignment[partition]?.includes(this.#self)) return refused('not_ready');
-    if (this.#lossy.has(partition)) return refused('damaged');
+    // Where only survivors are left, nobody knows better than this copy what it lost.
+    const isAllThatIsLeft = checked.ring.recovering.includes(partition);
+    if (this.#lossy.has(partition) && !isAllThatIsLeft) return this.#damaged(partition);
     if (this.#serving >= MAX_SERVED) return refused('overloaded');
     this.#serving += 1;
     try {
       if (!(await this.#olderEpochsAreOver(epoch, context))) return refused('expired');
-      return await walk(checked.ring);
+      const answer = await walk(checked.ring);
+      if (answer.ok) this.#unsound.noteSound(partition);
+      return !answer.ok && answer.refusal.reason === 'damaged' ? this.#damaged(partition) : answer;
     } catch (error) {
-      if (error instanceof StoreReadError) return refused('damaged');
+      if (error instanceof StoreReadError) return this.#damaged(partition);
       throw error;
     } finally {
       this.#serving -= 1;
     }
+  }
+
+  #damaged(partition: Partition): Served<never> {
+    this.#unsound.noteDamaged(partition);
+    return refused('damaged');
   }
 
   /** False when the time of the request is up before. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeId } from '../../src/ids.ts';
-import { alarmsOf } from '../../src/membership/alarms.ts';
+import { alarmsOf, damagedCopies } from '../../src/membership/alarms.ts';
 import { changedRing } from '../../src/ring/next-ring.ts';
 import { Ring } from '../../src/ring/ring.ts';
 import { membersFrom, nodeId } from '../ring/placement.ts';
@@ -62,6 +62,19 @@ describe('the alarms', () => {
     const waiting = new Ring({ ...ring, lastSurvivor: 'wait' });
     const [waits] = alarmsIn(waiting, 4, 5);
     expect(waits).toContain('fail at the levels quorum and all; start node4, node5 again');
+  });
+
+  test('name members whose damaged copies nobody can heal, and who has to do something', () => {
+    const ring = ringOf(membersFrom(1, 3));
+    const unsound = new Map([
+      [nodeId(1), 0],
+      [nodeId(2), 5],
+    ]);
+    const [alarm, ...more] = damagedCopies(ring, unsound);
+    expect(more).toEqual([]);
+    expect(alarm).toMatch(/damaged copies of 5 partitions .* it goes on with what is left/);
+    const waiting = damagedCopies(new Ring({ ...ring, lastSurvivor: 'wait' }), unsound);
+    expect(waiting.join()).toContain('quorate node remove --force');
   });
 
   test('promise nothing by itself while replacement is frozen, or without a majority', () => {

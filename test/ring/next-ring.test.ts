@@ -6,6 +6,7 @@ import {
   changedRing,
   givenUpRing,
   partitionsShort,
+  partitionsWithoutEnoughSound,
   renewedRing,
   settledRing,
   survivorsRing,
@@ -137,6 +138,36 @@ describe('a ring of survivors', () => {
       expect(ring && pullsNeeded(ring, partition)).toBe(1);
     }
     expect(ring && flawOfSuccession(FIVE, ring)).toBeUndefined();
+  });
+
+  test('is needed, too, where those that are left are there, and too few of them sound', () => {
+    const joint = changed(FIVE, { members: withoutMissing(FIVE.members, new Set([nodeId(1)])) });
+    const partition = joint.assignment.findIndex((set) => set.includes(nodeId(1))) as Partition;
+    const [damaged = nodeId(0), sound = nodeId(0)] = (joint.assignment[partition] ?? []).filter(
+      (id) => id !== nodeId(1),
+    );
+    const blocked = (
+      missing: readonly NodeId[],
+      ...unsound: readonly (readonly [NodeId, readonly Partition[]])[]
+    ) => {
+      const said = unsound.map(([id, partitions]) => [id, new Set(partitions)] as const);
+      return partitionsWithoutEnoughSound(joint, new Set(missing), new Map(said));
+    };
+    expect(blocked([nodeId(1)], [damaged, [partition]], [sound, []])).toEqual([partition]);
+    expect(blocked([nodeId(1)], [damaged, []], [sound, []])).toEqual([]);
+    expect(blocked([nodeId(1)], [damaged, [partition]])).toEqual([]); // one of those left says nothing
+    expect(blocked([], [damaged, [partition]], [sound, []])).toEqual([]); // another one may come back
+    expect(blocked([], [damaged, [partition]], [sound, [partition]], [nodeId(1), []])).toEqual([
+      partition,
+    ]);
+    const ring = survivorsRing(joint, new Set([nodeId(1)]), AT_MS, [partition]);
+    expect(ring?.recovering).toEqual([partition]);
+    expect(ring?.assignment[partition]).toEqual([damaged, sound]);
+    expect(ring && flawOfSuccession(joint, ring)).toBeUndefined();
+    expect(
+      ring &&
+        partitionsWithoutEnoughSound(ring, new Set(), new Map([[damaged, new Set([partition])]])),
+    ).toEqual([]);
   });
 
   test('bounds the versions drawn from then on, for ever', () => {

@@ -172,7 +172,13 @@ export const MESSAGE_SAMPLES: Samples = {
   },
   'member.status': {
     requests: [{ type: 'member.status' }],
-    replies: [{ keys: 2 ** 40, epoch: 0, ready: false, toPull: 12, pulled: 0 }],
+    replies: [
+      { keys: 2 ** 40, epoch: 0, ready: false, toPull: 12, pulled: 0, unsound: [] },
+      {
+        ...{ keys: 0, epoch, ready: true, toPull: 1, pulled: 1 },
+        unsound: [0, 65_535] as Partition[],
+      },
+    ],
   },
 };
 

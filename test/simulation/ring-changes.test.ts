@@ -331,6 +331,53 @@ describe('changes that meet', () => {
   });
 });
 
+describe('a transition that needs a copy which is damaged, and the other one is gone for good', () => {
+  test('goes on with what survives, and keeps what the survivors have', async () => {
+    const story = await filled();
+    const [key = ''] = KEYS;
+    const [damaged = 0, , dead = 0] = (await story.replicasOf(key)).keepers;
+    await story.tamper(damaged, key, flipped);
+    story.cluster.crash(story.node(dead));
+    const left = [1, 2, 3, 4, 5].filter((number) => number !== dead);
+    await story.settled(...left);
+    for (const each of KEYS) expect(await story.get(left[0] ?? 0, each)).toBe(`of ${each}`);
+    expect(await living(story, key)).toHaveLength(3);
+    expectRightRings(story);
+  });
+
+  test('loses the damaged record that nobody else ever had, and nothing else', async () => {
+    const story = await Story.begin({ nodes: 1, replicationFactor: 1, graceMs: 2_000 });
+    for (const key of KEYS) await story.put(1, key, `of ${key}`);
+    const [key = '', ...sound] = KEYS;
+    await story.tamper(1, key, flipped);
+    story.join();
+    await story.settled(1, 2);
+    for (const each of sound) expect(await story.get(2, each)).toBe(`of ${each}`);
+    expectRightRings(story);
+  });
+
+  test('keeps no other partition waiting', async () => {
+    const story = await filled();
+    const { assignment = [] } = story.rings.newest ?? {};
+    const [damaged, dead, seer] = [story.idOf(1), story.idOf(2), story.at(3)];
+    const shared = KEYS.filter((key) => {
+      const set = assignment[story.rings.newest?.partitionOf(key as Key) ?? 0] ?? [];
+      return set.includes(damaged) && set.includes(dead);
+    });
+    const partitions = new Set(shared.map((key) => story.rings.newest?.partitionOf(key as Key)));
+    expect(partitions.size).toBeGreaterThan(2); // more than are pulled at once
+    for (const key of shared) await story.tamper(1, key, flipped);
+    const told: ClusterEvent[] = [];
+    seer.events.listen(undefined, ({ event }) => told.push(event));
+    story.cluster.crash(story.node(2));
+    await story.until(() => story.rings.newest?.next !== undefined);
+    await story.pass(2 * GRACE_MS);
+    const last = told.findLast((event) => event.type === 'transition.progress');
+    // What is left, each of three replicas waits for.
+    expect(last).toMatchObject({ pulled: (last?.toPull ?? 0) - 3 * partitions.size });
+  });
+});
+
 test('a read that finds damage is answered, at whatever moment of its healing the ring changes', async () => {
   const story = await filled();
   const [key = ''] = KEYS;

@@ -10,6 +10,7 @@ import { Replica } from '../../src/replica/replica.ts';
 import { formRing, Ring } from '../../src/ring/ring.ts';
 import { RateLimit } from '../../src/runtime/rate-limit.ts';
 import { TransferSource } from '../../src/stabilizer/transfer-source.ts';
+import { UnsoundCopies } from '../../src/stabilizer/unsound-copies.ts';
 import { recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
@@ -83,6 +84,7 @@ export async function openCopy(
   const rate = new RateLimit(clock, bytesPerSecond);
   const healed: Key[] = [];
   const onDamaged = (key: Key): void => void healed.push(key);
+  const unsound = new UnsoundCopies(clock);
   const source = new TransferSource({
     self,
     epochs,
@@ -93,6 +95,7 @@ export async function openCopy(
     rate,
     clock,
     onDamaged,
+    unsound,
   });
   return {
     self,
@@ -107,6 +110,7 @@ export async function openCopy(
     membership,
     epochs,
     source,
+    unsound,
     /** Keys whose healing was begun. */
     healed,
     onDamaged,

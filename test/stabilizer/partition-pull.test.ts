@@ -376,6 +376,24 @@ describe('the pull of a partition', () => {
     expect(ended.asked.map(({ type }) => type)).toEqual(['transfer.branches']);
   });
 
+  test('tells a source that fails from a copy that is damaged, there or here', async () => {
+    const pull = await begin(D, JOINT);
+    await pull.copy(A).keep(record('x'));
+    await pull.copy(A).damage('x');
+    pull.failAfterPages = 0;
+    await pull.copy(B).keep(record('x'));
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.failed).toEqual([A, B]);
+    expect(pull.available).toEqual([A]);
+    const own = await begin(D, JOINT);
+    await own.own.keep(record('x', 1));
+    await own.own.damage('x');
+    await own.copy(A).keep(record('x', 2));
+    await own.attempt();
+    expect(own.failed).toEqual([A]);
+    expect(own.available).toEqual([A]);
+  });
+
   test('leaves sources alone that rest', async () => {
     const pull = await begin(D, JOINT);
     expect(await pull.attempt((source) => source !== A)).toBe(false);
@@ -402,6 +420,8 @@ async function begin(self: NodeId, ring: Ring) {
     asked: [] as Request[],
     askedOf: [] as NodeId[],
     failed: [] as NodeId[],
+    /** Those that failed for reasons of this partition alone. */
+    available: [] as NodeId[],
     /** Rests after steps; `onRest` is what happens meanwhile. */
     rests: 0,
     onRest: (): void => undefined,
@@ -410,7 +430,11 @@ async function begin(self: NodeId, ring: Ring) {
     over: new AbortController(),
     attempt(resting: (source: NodeId) => boolean = () => false): Promise<boolean> {
       const { signal } = bench.over;
-      return pull.attempt(resting, (source) => bench.failed.push(source), signal);
+      const onFailed = (source: NodeId, isAvailable: boolean): void => {
+        bench.failed.push(source);
+        if (isAvailable) bench.available.push(source);
+      };
+      return pull.attempt(resting, onFailed, signal);
     },
     get isDone() {
       return pull.isDone;

@@ -3,6 +3,7 @@ import type { Epoch, Key, NodeId, Partition } from '../../src/ids.ts';
 import { BranchDigests } from '../../src/merkle/branch-digests.ts';
 import { LeafDigests, leafOf } from '../../src/merkle/leaf-digests.ts';
 import { encodeLeaves, LEAVES } from '../../src/merkle/leaf-set.ts';
+import { Ring } from '../../src/ring/ring.ts';
 import { encodeRing } from '../../src/ring/ring-codec.ts';
 import type { RefusalReason, ReplyOf, Served } from '../../src/rpc/messages.ts';
 import { openSealed } from '../../src/version/record-codec.ts';
@@ -159,6 +160,31 @@ describe('a source of transfers', () => {
       { ...CONTEXT, deadlineMs: copy.clock.monotonicMs() + 1_000 },
     );
     expect(reasonOf(await hurried)).toBe('overloaded');
+  });
+
+  test('says how long a damaged copy was asked for in vain, until it is healed', async () => {
+    const copy = await openCopy(A, JOINT);
+    await copy.keep(record('a'), record('b'));
+    await copy.damage('a');
+    expect(reasonOf(await branchesOf(copy))).toBe('damaged');
+    copy.clock.advance(5_000);
+    expect(reasonOf(await branchesOf(copy))).toBe('damaged');
+    expect(copy.unsound.forLongerThan(4_000)).toEqual([P]);
+    await copy.replica.heal(P, 'a' as Key, record('a'), 0);
+    expect((await branchesOf(copy)).ok).toBe(true);
+    expect(copy.unsound.forLongerThan(0)).toEqual([]);
+  });
+
+  test('hands out a lossy copy only where nobody else is left who knows better', async () => {
+    const copy = await openCopy(A, JOINT);
+    await copy.keep(record('a'));
+    await copy.store.batch(copy.lossy.mark(P));
+    expect(reasonOf(await pageOf(copy))).toBe('damaged');
+    expect(reasonOf(await branchesOf(copy))).toBe('damaged');
+    copy.membership.ring = new Ring({ ...JOINT, recovering: [P] });
+    expect((await branchesOf(copy)).ok).toBe(true);
+    const page = await pageOf(copy);
+    expect(page.ok && page.reply.records.map((each) => openSealed(each)?.key)).toEqual(['a']);
   });
 
   test('serves a few at once, and ends the waiting when it closes', async () => {
