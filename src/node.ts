@@ -16,6 +16,7 @@ import { type Identity, openIdentity } from './membership/identity.ts';
 import { Membership } from './membership/membership.ts';
 import { PartialWrites } from './quorum/partial-writes.ts';
 import { Aside } from './replica/aside.ts';
+import { BoundOfChanges } from './replica/bound-of-changes.ts';
 import { EpochBarrier } from './replica/epoch-barrier.ts';
 import { KeyCounts } from './replica/key-counts.ts';
 import { KnownContents } from './replica/known-contents.ts';
@@ -260,6 +261,14 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     onError: (cause) => log.error('the room on the disk could not be told', { err: cause }),
   });
 
+  const boundOfChanges = new BoundOfChanges({
+    versions,
+    counts,
+    clock,
+    random: random('bound'),
+    log,
+  });
+
   const surplus = new Surplus({
     self,
     membership,
@@ -328,6 +337,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
         transfer.close(),
         surplus.close(),
         spaceLoop.stop(),
+        boundOfChanges.stop(),
         scrubLoop.stop(),
         replacement.stop(),
         transitionEnd.stop(),

@@ -97,6 +97,13 @@ export class KeyCounts {
     return this.#tallies[partition]?.changes ?? 0;
   }
 
+  /** Records that were changed in this life. */
+  get changesInAll(): number {
+    let changes = 0;
+    for (const tally of this.#tallies) changes += tally?.changes ?? 0;
+    return changes;
+  }
+
   /** A number that changes whenever a turn of the partition begins or settles. */
   turns(partition: Partition): number {
     return this.#tallies[partition]?.turns ?? 0;

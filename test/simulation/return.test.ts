@@ -90,6 +90,25 @@ describe('a node that was replaced while it was away', () => {
     await story.until(() => isAnother(story, 2, before));
   });
 
+  test('is what a member does whose disk was put back to before a repair, the last that was stored on it', async () => {
+    const story = await Story.begin({ nodes: 3 });
+    isolate(story, 2);
+    await story.put(1, 'k', 'v');
+    story.network.mend();
+    await story.pass(5_000);
+    const victim = story.node(2);
+    const before = story.idOf(2);
+    const snapshot = await victim.disk.durable.scan(WHOLE_DISK, 10_000);
+    expect(await story.get(1, 'k')).toBe('v');
+    await story.pass(5_000);
+    expect(await story.onDisk(2, 'k')).toBeDefined();
+    story.cluster.crash(victim);
+    victim.disk.wipe();
+    await victim.disk.durable.batch(snapshot.map((entry) => ({ type: 'put', ...entry })));
+    story.cluster.start(victim);
+    await story.until(() => isAnother(story, 2, before));
+  });
+
   test('says what it waits for, serves nothing, and forms no cluster of its own', async () => {
     const { story, gone } = await replacedWhileCutOff();
     await returns(story, gone);
