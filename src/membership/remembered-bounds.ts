@@ -55,6 +55,11 @@ export class RememberedBounds {
   async persist(): Promise<void> {
     if (!this.#changed) return;
     this.#changed = false;
-    await this.#store.batch([keepOwn('peer-bounds', [...this.#bounds])]);
+    try {
+      await this.#store.batch([keepOwn('peer-bounds', [...this.#bounds])]);
+    } catch (error) {
+      this.#changed = true; // a full disk: tried again
+      throw error;
+    }
   }
 }

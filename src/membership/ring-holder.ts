@@ -158,6 +158,7 @@ export class RingHolder {
     const changes = [keepOwn('ring', { base64: Buffer.from(bytes).toString('base64') })];
     if (this.startedWith.isSettledBy(ring, held)) await this.startedWith.settle(changes);
     else await store.batch(changes);
+    if (this.#departure !== undefined) return; // it learnt meanwhile that its disk was put back
     this.#use(ring);
     const fields = { epoch: ring.epoch, members: ring.members.length };
     if (held === undefined || held.lineage === ring.lineage)

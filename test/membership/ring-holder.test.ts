@@ -48,6 +48,18 @@ describe('a node without which its cluster goes on', () => {
   });
 });
 
+test('a member that learns of its lost disk as it takes a ring holds none afterwards', async () => {
+  const { store, rings } = await member();
+  let lost: Promise<void> | undefined;
+  store.during = () => {
+    store.during = () => undefined;
+    lost = rings.loseDisk();
+  };
+  await rings.adopt(encodeRing(renewedRing(RING)));
+  await lost;
+  expect([rings.ring, rings.departure]).toEqual([undefined, 'replaced']);
+});
+
 describe('a member that is started with another zone', () => {
   test('is told that the ring goes on with the former one', async () => {
     const { store } = await member();
