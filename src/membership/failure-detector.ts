@@ -9,7 +9,7 @@ import type { Answer, Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
 import type { Random } from '../runtime/random.ts';
-import { firstIncarnation, type MemberState } from '../swim/news.ts';
+import { firstIncarnation, type MemberState, type News } from '../swim/news.ts';
 import type { HelperWord, PingOutcome } from '../swim/probe.ts';
 import { type Effect, Swim } from '../swim/swim.ts';
 import { SWIM_TIMING, TICK_EVERY_MS } from '../swim/timing.ts';
@@ -255,18 +255,23 @@ export class FailureDetector {
     this.#perform(this.#swim.helped(probe, helper, word, this.#nowMs));
   }
 
-  async #ping(to: NodeId, timeoutMs: number): Promise<PingOutcome> {
+  /** `passedOn`: what another one believes of the member, for it to refute. */
+  async #ping(to: NodeId, timeoutMs: number, passedOn?: News): Promise<PingOutcome> {
     const untilMs = this.#nowMs + timeoutMs;
-    const outcome = await this.#pingOnce(to, timeoutMs);
+    const outcome = await this.#pingOnce(to, timeoutMs, passedOn);
     if (outcome === 'answered' || outcome === 'silent') return outcome;
     // A process that ends takes its connections along; whether it did shows when another one is opened.
     // And whoever is gone from one address may have shown another.
     const leftMs = untilMs - this.#nowMs;
-    const again = leftMs > 0 ? await this.#pingOnce(to, leftMs) : outcome;
+    const again = leftMs > 0 ? await this.#pingOnce(to, leftMs, passedOn) : outcome;
     return again === 'lost' ? 'silent' : again;
   }
 
-  async #pingOnce(to: NodeId, timeoutMs: number): Promise<PingOutcome | 'lost'> {
+  async #pingOnce(
+    to: NodeId,
+    timeoutMs: number,
+    passedOn: News | undefined,
+  ): Promise<PingOutcome | 'lost'> {
     const { transport, clock, clocks } = this.#options;
     const sent = momentOf(clock);
     const answer = await transport.call(
@@ -275,7 +280,7 @@ export class FailureDetector {
         type: 'swim.ping',
         epoch: this.#epoch,
         ...this.#options.bound(),
-        gossip: this.#gossipFor(to),
+        gossip: linesOf(this.#swim.newsFor(to, passedOn)),
       },
       { timeoutMs, traffic: 'membership' },
     );
@@ -300,9 +305,10 @@ export class FailureDetector {
   }
 
   async #ask(helper: NodeId, target: NodeId, timeoutMs: number): Promise<HelperWord> {
+    const gossip = linesOf(this.#swim.newsThrough(helper, target));
     const answer = await this.#options.transport.call(
       helper,
-      { type: 'swim.ping-req', target, gossip: this.#gossipFor(helper) },
+      { type: 'swim.ping-req', target, gossip },
       { timeoutMs, traffic: 'membership' },
     );
     if (!answer.ok) return answer.failure === 'refused' || isGone(answer) ? 'no_help' : 'no_word';
@@ -349,9 +355,13 @@ export class FailureDetector {
     { from, deadlineMs }: { readonly from: NodeId; readonly deadlineMs: number },
   ): ReturnType<SwimHandlers['swim.ping-req']> {
     if (this.#keepsSilentTo(from) || !this.#others().includes(target)) return SILENCE;
-    this.#hear(gossip);
-    const outcome = await this.#ping(target, (deadlineMs - this.#nowMs) * HELPER_SHARE);
-    return { ok: true, reply: { outcome, gossip: this.#gossipFor(from) } };
+    const [ofTarget] = newsIn(gossip).filter(({ node }) => node === target);
+    this.#hear(gossip.filter(([node]) => node !== target));
+    const timeoutMs = (deadlineMs - this.#nowMs) * HELPER_SHARE;
+    const outcome = await this.#ping(target, timeoutMs, ofTarget);
+    // What it refuted is told at once: without that, one who asked would take it for what it was before.
+    const refuted = outcome === 'answered' ? this.#swim.newsOf(target) : undefined;
+    return { ok: true, reply: { outcome, gossip: linesOf(this.#swim.newsFor(from, refuted)) } };
   }
 
   async #answerSync(

@@ -26,9 +26,9 @@ export class Dissemination {
   }
 
   /** At most `most` pieces for one message, none of it about `except`. */
-  take(most: number, limit: number, except: NodeId): readonly News[] {
+  take(most: number, limit: number, ...except: readonly NodeId[]): readonly News[] {
     const candidates = [...this.#queue.values()]
-      .filter(({ news }) => news.node !== except)
+      .filter(({ news }) => !except.includes(news.node))
       .sort((a, b) => a.sent - b.sent)
       .slice(0, most);
     for (const queued of candidates) {

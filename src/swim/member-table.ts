@@ -1,5 +1,5 @@
 import type { NodeId } from '../ids.ts';
-import { type MemberState, type News, supersedes } from './news.ts';
+import { type MemberState, type News, supersedes, worse } from './news.ts';
 import { Suspicion } from './suspicion.ts';
 import type { SwimTiming } from './timing.ts';
 
@@ -10,7 +10,15 @@ export interface StateChange {
 }
 
 interface Tracked {
+  /** The latest news of it. */
   known: News;
+  /** What is believed of it: what the news says, or worse while it is out of reach. */
+  state: MemberState;
+  /**
+   * Since when it is out of reach: it is dead, or a probe of this node failed then, those who were asked to
+   * help included, and nobody has reached it since.
+   */
+  unreachedSinceMs: number | undefined;
   /** While it is suspect. */
   suspicion: Suspicion | undefined;
   /** Since when it is dead here. */
@@ -22,6 +30,9 @@ interface Tracked {
 /**
  * What this node believes of every other member. A member of which nothing was heard yet is suspect
  * under incarnation 0, so that any word of it is news, and its silence gets the time of any other.
+ *
+ * Of a member that is out of reach, news makes worse what is believed, but not better: it may well say that
+ * it is alive, over connections that it opened itself, where nobody can open one to it.
  */
 export class MemberTable {
   readonly #self: NodeId;
@@ -48,7 +59,10 @@ export class MemberTable {
   add(member: NodeId, nowMs: number): void {
     const known: News = { node: member, state: 'suspect', incarnation: 0, by: this.#self };
     const suspicion = this.#suspicionBy(this.#self, nowMs);
-    this.#tracked.set(member, { known, suspicion, deadSinceMs: undefined, kept: false });
+    this.#tracked.set(member, {
+      ...{ known, state: known.state, suspicion, kept: false },
+      ...{ unreachedSinceMs: undefined, deadSinceMs: undefined },
+    });
   }
 
   remove(member: NodeId): void {
@@ -57,7 +71,11 @@ export class MemberTable {
 
   /** Of whom is not tracked nothing is believed: `undefined`. */
   state(member: NodeId): MemberState | undefined {
-    return this.#tracked.get(member)?.known.state;
+    return this.#tracked.get(member)?.state;
+  }
+
+  isUnreached(member: NodeId): boolean {
+    return this.#tracked.get(member)?.unreachedSinceMs !== undefined;
   }
 
   incarnation(member: NodeId): number {
@@ -68,17 +86,20 @@ export class MemberTable {
     return this.#tracked.get(member)?.deadSinceMs;
   }
 
-  /** What can be told of a member to that member; `undefined` while nothing was heard of it. */
+  /** That it is not alive, if the news says so: for that member to refute. */
+  accusationOf(member: NodeId): News | undefined {
+    const known = this.#heardOf(member);
+    return known?.state === 'alive' ? undefined : known;
+  }
+
+  /** What can be told of a member to everybody; `undefined` while nothing was heard of it. */
   newsOf(member: NodeId): News | undefined {
-    const known = this.#tracked.get(member)?.known;
-    return known === undefined || known.incarnation === 0 ? undefined : known;
+    return this.isKept(member) ? undefined : this.#heardOf(member);
   }
 
   /** What can be told to everybody. */
   get news(): readonly News[] {
-    return this.members.flatMap((member) =>
-      this.isKept(member) ? [] : (this.newsOf(member) ?? []),
-    );
+    return this.members.flatMap((member) => this.newsOf(member) ?? []);
   }
 
   /** From now on what is believed of it is for itself alone, until other news replaces that. */
@@ -106,8 +127,25 @@ export class MemberTable {
     tracked.known = news;
     tracked.suspicion =
       news.state === 'suspect' ? this.#suspicionBy(news.by ?? news.node, nowMs) : undefined;
-    tracked.deadSinceMs = news.state === 'dead' ? (tracked.deadSinceMs ?? nowMs) : undefined;
+    settle(tracked, nowMs);
     return true;
+  }
+
+  /** This node has reached it, or a helper has. */
+  reach(member: NodeId, nowMs: number): void {
+    const tracked = this.#tracked.get(member);
+    if (tracked === undefined) return;
+    tracked.unreachedSinceMs = undefined;
+    settle(tracked, nowMs);
+  }
+
+  /** A probe sent at `sentMs` has not reached it, helpers included. Too long without one that has, and it is dead. */
+  miss(member: NodeId, sentMs: number, nowMs: number): void {
+    const tracked = this.#tracked.get(member);
+    if (tracked === undefined) return;
+    tracked.unreachedSinceMs ??= sentMs;
+    if (nowMs - tracked.unreachedSinceMs >= this.#timing.unreachedMs) tracked.state = 'dead';
+    settle(tracked, nowMs);
   }
 
   /** A suspicion of it, if there is one, ends at `untilMs` at the latest. */
@@ -115,9 +153,18 @@ export class MemberTable {
     this.#tracked.get(member)?.suspicion?.hurry(untilMs);
   }
 
-  /** This node was not there for so long: suspicions last longer by that. */
-  extendSuspicions(byMs: number): void {
-    for (const { suspicion } of this.#tracked.values()) suspicion?.extend(byMs);
+  /** A suspicion of it, if there is one, has its whole time once more. */
+  suspectAnew(member: NodeId, nowMs: number): void {
+    const tracked = this.#tracked.get(member);
+    if (tracked?.suspicion !== undefined) tracked.suspicion = this.#suspicionBy(this.#self, nowMs);
+  }
+
+  /** This node was not there for so long: that time counts against nobody. */
+  extend(byMs: number): void {
+    for (const tracked of this.#tracked.values()) {
+      tracked.suspicion?.extend(byMs);
+      if (tracked.unreachedSinceMs !== undefined) tracked.unreachedSinceMs += byMs;
+    }
   }
 
   /** Members whose suspicion has lasted its time. */
@@ -129,6 +176,11 @@ export class MemberTable {
     return due;
   }
 
+  #heardOf(member: NodeId): News | undefined {
+    const known = this.#tracked.get(member)?.known;
+    return known === undefined || known.incarnation === 0 ? undefined : known;
+  }
+
   #suspicionBy(accuser: NodeId, nowMs: number): Suspicion {
     const { suspicionMs, confirmations } = this.#timing;
     // All others but the accuser and the suspect itself could confirm it.
@@ -136,4 +188,12 @@ export class MemberTable {
     const terms = { leastMs: suspicionMs.least, mostMs: suspicionMs.most, enough };
     return new Suspicion(terms, accuser, nowMs);
   }
+}
+
+/** What is believed after something was heard, or came of a probe. */
+function settle(tracked: Tracked, nowMs: number): void {
+  const heard = tracked.known.state;
+  if (heard === 'dead') tracked.unreachedSinceMs ??= nowMs;
+  tracked.state = tracked.unreachedSinceMs === undefined ? heard : worse(tracked.state, heard);
+  tracked.deadSinceMs = tracked.state === 'dead' ? (tracked.deadSinceMs ?? nowMs) : undefined;
 }

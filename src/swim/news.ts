@@ -24,6 +24,10 @@ export function supersedes(news: News, known: Pick<News, 'state' | 'incarnation'
   return RANK[news.state] > RANK[known.state];
 }
 
+export function worse(one: MemberState, other: MemberState): MemberState {
+  return RANK[one] > RANK[other] ? one : other;
+}
+
 /** Refutations that one life has room for. With one each second that is twelve days. */
 const REFUTATIONS = 2 ** 20;
 

@@ -52,6 +52,11 @@ export class Probe {
     );
   }
 
+  /** Silence, and there was nobody to ask. */
+  get isUnchecked(): boolean {
+    return this.#direct === 'silent' && this.#waiting.size === 0 && this.#words.length === 0;
+  }
+
   /**
    * Refused to this node and to a helper. One of them alone may be behind a filter that refuses; unless
    * there is nobody else to ask.

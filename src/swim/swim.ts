@@ -13,11 +13,17 @@
  *   suspicion lasts for half a second only. (SWIM's network is UDP and tells no such thing.)
  * - Every message says first that its sender is alive, and under which incarnation; an answer thus
  *   refutes what its ping told (Lifeguard's "buddy system").
- * - News of a death is refuted like a suspicion, by a higher incarnation (in SWIM it is final).
+ * - News of a death is refuted like a suspicion, by a higher incarnation (in SWIM it is final). But words
+ *   alone bring nobody back: a member that this node has found out of reach, helpers included, or that is
+ *   dead, stays what it was believed to be until this node or a helper reaches it, and is dead when that
+ *   lasts (`unreachedMs`), whatever it refutes. It may open connections where none to it can be opened, and
+ *   would be alive and suspect by turns for ever. That is a finding for this node alone: each makes its own.
  * - The pause between probes depends on the number of members: a small ring is probed once a second,
  *   and a large one twice in the grace period of its ring at least, see `#pauseMs`.
  * - A suspicion that no helper had a word on goes to the suspect alone. A node that hears nobody would
- *   make all others suspect each other, in turn, for as long as it is deaf.
+ *   make all others suspect each other, in turn, for as long as it is deaf. What it believes then it looks
+ *   at again as soon as it hears somebody; and where the direct way stays broken, helpers carry what it
+ *   believes of their target to the target, for it to refute, and believe none of it themselves.
  * - A node whose own inputs paused has slept. It blames nobody for what it did not hear meanwhile.
  */
 import type { NodeId } from '../ids.ts';
@@ -29,7 +35,7 @@ import { type HelperWord, type PingOutcome, Probe } from './probe.ts';
 import { ProbeOrder, sample } from './probe-order.ts';
 import type { SwimTiming } from './timing.ts';
 
-/** What the caller is to do. Each message carries `newsFor` its receiver. */
+/** What the caller is to do. Each message carries news for its receiver: `newsFor`, `newsThrough`. */
 export type Effect =
   /** Ping `to`; then call `pinged`. */
   | {
@@ -67,6 +73,14 @@ export interface Tracked {
   readonly graceMs: number;
 }
 
+interface UnderWay {
+  readonly target: NodeId;
+  readonly sentMs: number;
+  probe: Probe | undefined;
+  /** Where it fails, the next one follows at once. */
+  isOutdated: boolean;
+}
+
 export class Swim {
   readonly #self: NodeId;
   readonly #timing: SwimTiming;
@@ -76,7 +90,7 @@ export class Swim {
   readonly #queue = new Dissemination();
   readonly #health: LocalHealth;
   /** Probes under way, by number; a probe's helpers are asked once its ping has failed. */
-  readonly #probes = new Map<number, { readonly target: NodeId; probe: Probe | undefined }>();
+  readonly #probes = new Map<number, UnderWay>();
   #lastProbe = 0;
   /** Of the ring in force: whoever comes with another setting of its own counts by this one, too. */
   #graceMs = Number.POSITIVE_INFINITY;
@@ -154,17 +168,17 @@ export class Swim {
       const timeoutMs = this.#pingMs;
       this.#effects.push({ type: 'ask', probe: number, helper, target, timeoutMs });
     }
-    this.#judge(number, underWay.probe, nowMs);
+    this.#judge(number, underWay, nowMs);
     return this.#flush();
   }
 
   /** What asking a helper came to. */
   helped(number: number, helper: NodeId, word: HelperWord, nowMs: number): readonly Effect[] {
     this.#notice(nowMs);
-    const probe = this.#probes.get(number)?.probe;
-    if (probe === undefined) return this.#flush();
-    probe.hear(helper, word);
-    this.#judge(number, probe, nowMs);
+    const underWay = this.#probes.get(number);
+    if (underWay?.probe === undefined) return this.#flush();
+    underWay.probe.hear(helper, word);
+    this.#judge(number, underWay, nowMs);
     return this.#flush();
   }
 
@@ -179,12 +193,22 @@ export class Swim {
    * What a message to this member carries. First that this node is alive; then, if it believes the
    * receiver is not, that, so that it can refute at once (Lifeguard, section IV-C, "buddy system").
    */
-  newsFor(to: NodeId): readonly News[] {
-    const ofReceiver = this.#table.state(to) === 'alive' ? undefined : this.#table.newsOf(to);
-    const first = ofReceiver === undefined ? [this.#ownNews] : [this.#ownNews, ofReceiver];
-    const { mostNews, lambda } = this.#timing;
-    const limit = lambda * Math.ceil(Math.log2(this.#table.size + 2));
-    return [...first, ...this.#queue.take(mostNews - first.length, limit, to)];
+  newsFor(to: NodeId, also?: News): readonly News[] {
+    return this.#newsFor(to, also, to);
+  }
+
+  /**
+   * What is told to a helper who is asked to ping `target`. What this node believes of the target is to be
+   * passed on to it, as `also`, and is not for the helper, which may know better: where only the direct way
+   * is broken, the target can refute what it could not be told otherwise, and nobody else believes it.
+   */
+  newsThrough(helper: NodeId, target: NodeId): readonly News[] {
+    return this.#newsFor(helper, this.#table.accusationOf(target), target);
+  }
+
+  /** What can be told of a member: goes along with the answer of a helper that has reached it. */
+  newsOf(member: NodeId): News | undefined {
+    return this.#table.newsOf(member);
   }
 
   /** Everything that can be told, for an exchange of tables. */
@@ -210,7 +234,7 @@ export class Swim {
     const sleptMs = nowMs - this.#seenMs;
     this.#seenMs = nowMs;
     if (sleptMs <= this.#timing.lateMs) return;
-    this.#table.extendSuspicions(sleptMs);
+    this.#table.extend(sleptMs);
     this.#probes.clear();
     this.#nextProbeMs = Math.max(this.#nextProbeMs, nowMs);
   }
@@ -218,29 +242,54 @@ export class Swim {
   #probe(target: NodeId): void {
     for (const underWay of this.#probes.values()) if (underWay.target === target) return;
     const probe = ++this.#lastProbe;
-    this.#probes.set(probe, { target, probe: undefined });
+    this.#probes.set(probe, { target, sentMs: this.#seenMs, probe: undefined, isOutdated: false });
     this.#effects.push({ type: 'ping', probe, to: target, timeoutMs: this.#pingMs });
+  }
+
+  /** A probe under way may have been lost before it was back. */
+  #probeAnew(target: NodeId): void {
+    for (const underWay of this.#probes.values())
+      if (underWay.target === target) underWay.isOutdated = true;
+    this.#probe(target);
   }
 
   #exchange(member: NodeId): void {
     this.#effects.push({ type: 'exchange', with: member });
   }
 
-  #judge(number: number, probe: Probe, nowMs: number): void {
+  #judge(number: number, { probe, sentMs, isOutdated }: UnderWay, nowMs: number): void {
+    if (probe === undefined || probe.verdict === 'pending') return;
     const { verdict, target } = probe;
-    if (verdict === 'pending') return;
     this.#probes.delete(number);
     this.#health.worsen(probe.doubts);
-    if (verdict === 'answered') this.#health.improve();
-    else this.#suspect(probe, nowMs);
+    if (verdict === 'answered') {
+      this.#health.improve();
+      this.#noting(target, () => this.#table.reach(target, nowMs));
+      return;
+    }
+    this.#suspect(probe, sentMs, nowMs);
+    if (isOutdated) this.#probe(target);
     if (verdict === 'refused') this.#table.hurry(target, nowMs + this.#timing.refusedMs);
   }
 
-  #suspect({ target: node, isDoubtful }: Probe, nowMs: number): void {
+  #suspect(probe: Probe, sentMs: number, nowMs: number): void {
+    const { target: node } = probe;
     const incarnation = this.#table.incarnation(node);
     const news: News = { node, state: 'suspect', incarnation, by: this.#self };
-    if (!isDoubtful) this.#take(news, nowMs);
-    else if (this.#table.state(node) === 'alive') this.#takeAlone(news, nowMs);
+    if (this.#isDoubtful(probe)) {
+      if (this.#table.newsOf(node)?.state === 'alive') this.#takeAlone(news, nowMs);
+      return;
+    }
+    this.#noting(node, () => this.#table.miss(node, sentMs, nowMs));
+    // Who is out of reach for good and refutes all the same would refute for ever.
+    if (this.#table.state(node) !== 'dead') this.#take(news, nowMs);
+  }
+
+  /** Whether the failure of a probe may come from the deafness of this node. */
+  #isDoubtful(probe: Probe): boolean {
+    // Nobody could be asked to help: this node believes of all others that they are gone.
+    const heardNobody = probe.isUnchecked && this.#table.size > 1;
+    return probe.isDoubtful || heardNobody;
   }
 
   /** Its suspicion has lasted its time. */
@@ -271,14 +320,32 @@ export class Swim {
   /** Whether it was worth knowing. */
   #believe(news: News, nowMs: number): boolean {
     const { node: member } = news;
-    const before = this.#table.state(member);
     const wasUnknown = this.#table.incarnation(member) === 0;
-    if (before === undefined || !this.#table.take(news, nowMs)) return false;
-    const now = this.#table.state(member) ?? before;
-    if (now !== before) this.#effects.push({ type: 'changed', member, before, now });
-    // It has come, or is back, perhaps at another address: the way there is opened before it is needed.
-    if (now === 'alive' && (before === 'dead' || wasUnknown)) this.#probe(member);
-    return true;
+    const isNew = this.#noting(member, () => this.#table.take(news, nowMs));
+    // It has come, or says that it is back, perhaps at another address: so the way there is opened before it
+    // is needed, and shows whether it is one.
+    const isAsked = wasUnknown || this.#table.isUnreached(member);
+    if (isNew && news.state === 'alive' && isAsked) this.#probeAnew(member);
+    return isNew;
+  }
+
+  /** Tells when what is believed of the member has changed by that. */
+  #noting<Result>(member: NodeId, change: () => Result): Result {
+    const before = this.#table.state(member);
+    const result = change();
+    const now = this.#table.state(member);
+    if (before === undefined || now === undefined || now === before) return result;
+    this.#effects.push({ type: 'changed', member, before, now });
+    if (now === 'alive') this.#lookAgain();
+    return result;
+  }
+
+  /** Somebody can be heard again, and asked: what was believed in deafness may be wrong. */
+  #lookAgain(): void {
+    const kept = this.#table.members.filter((member) => this.#table.isKept(member));
+    for (const member of kept) this.#table.suspectAnew(member, this.#seenMs);
+    for (const member of sample(kept, this.#timing.helpers, this.#fraction))
+      this.#probeAnew(member);
   }
 
   /** Somebody believes that this node is not alive. It is, and says so at once. */
@@ -292,6 +359,15 @@ export class Swim {
   #spread(): void {
     const { helpers } = this.#timing;
     for (const member of sample(this.#others('dead'), helpers, this.#fraction)) this.#probe(member);
+  }
+
+  #newsFor(to: NodeId, also: News | undefined, about: NodeId): readonly News[] {
+    const first = [this.#ownNews, this.#table.accusationOf(to), also].filter(
+      (news) => news !== undefined,
+    );
+    const { mostNews, lambda } = this.#timing;
+    const limit = lambda * Math.ceil(Math.log2(this.#table.size + 2));
+    return [...first, ...this.#queue.take(mostNews - first.length, limit, to, about)];
   }
 
   #helpersFor(target: NodeId): readonly NodeId[] {

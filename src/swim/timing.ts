@@ -14,6 +14,8 @@ export interface SwimTiming {
   readonly confirmations: number;
   /** How long a suspicion lasts when the member's address refuses connections. */
   readonly refusedMs: number;
+  /** A member that nobody could reach for so long is dead, whatever it says of itself. */
+  readonly unreachedMs: number;
   /** Pause between two full exchanges of one node. */
   readonly exchangeMs: number;
   /** A silence of the node's own inputs that is longer was a pause of its process. */
@@ -35,6 +37,9 @@ export interface SwimTiming {
  *   a second. Dead after 5 to 7.5 s. With two members there are no helpers: 4.5 to 5.5 s. Even where a
  *   busy machine kept it from answering a ping sent before, a suspicion alone lasts 4 s.
  * - Paused for 3 s. No suspicion ends before 4 s; it has over a second to hear of it and to refute.
+ * - Out of reach, and it refutes all the same. From the first probe that failed it gets what one gets that
+ *   is silent, a probe (1 s) and the longest suspicion (5 s), and a second more for what it says to come
+ *   round and be checked. Dead after 8 to 10 s, with nine members after 12 at the most.
  *
  * In large rings the first probe takes longer: with four probes a second by each node, one of e^4 silent
  * members is probed by nobody in the first second (SWIM, section 3.1).
@@ -47,6 +52,7 @@ export const SWIM_TIMING: SwimTiming = {
   suspicionMs: { least: 4_000, most: 5_000 },
   confirmations: 3,
   refusedMs: 500,
+  unreachedMs: 7_000,
   exchangeMs: 10_000,
   lateMs: 500,
   lambda: 3,

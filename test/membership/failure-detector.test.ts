@@ -126,6 +126,55 @@ describe('of each member it is known', () => {
   });
 });
 
+describe('a helper', () => {
+  test('passes on what is believed of the target, believes none of it, and brings the answer', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.fate = (from, to) => ([from, to].includes(A) ? 'timeout' : 'arrives');
+    await group.pass(30_000);
+    expect([group.at(A).state(B), group.at(A).state(C)]).toEqual(['dead', 'dead']);
+    group.fate = (from, to) =>
+      [from, to].toSorted().join() === [A, B].join() ? 'timeout' : 'arrives';
+    await group.pass(12_000);
+    expect([group.at(A).state(B), group.at(B).state(A)]).toEqual(['alive', 'alive']);
+    expect([group.changes(B, C), group.changes(C, B)]).toEqual([['alive'], ['alive']]);
+  });
+
+  test('tells what it knows of the target that it has reached, also when that is no news to it', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.fate = (from, to) => ([from, to].includes(A) ? 'timeout' : 'arrives');
+    await group.pass(15_000);
+    // Of what B refutes meanwhile A hears nothing, and later C has no reason any more to tell it.
+    group.fate = (from, to) => (to === B || [from, to].includes(A) ? 'timeout' : 'arrives');
+    await group.pass(3_000);
+    group.fate = (from, to) => ([from, to].includes(A) ? 'timeout' : 'arrives');
+    await group.pass(20_000);
+    expect(group.changes(C, B)).toContain('suspect');
+    group.fate = (from, to) =>
+      [from, to].toSorted().join() === [A, B].join() ? 'timeout' : 'arrives';
+    group.exchangesFail = true;
+    await group.pass(12_000);
+    expect(group.at(A).state(B)).toBe('alive');
+  });
+});
+
+test('a member that pings, and that nobody can ping, is dead once, until it can be', async () => {
+  const group = await Group.begin();
+  await group.pass(3_000);
+  group.fate = (_from, to) => (to === C ? 'timeout' : 'arrives');
+  await group.pass(12_000);
+  const sinceMs = group.at(A).deadSinceMs(C);
+  expect(sinceMs).toBeDefined();
+  await group.pass(20_000);
+  expect(group.at(A).deadSinceMs(C)).toBe(sinceMs);
+  expect(group.at(C).state(A)).toBe('alive');
+  group.fate = () => 'arrives';
+  await group.pass(3_000);
+  expect(group.at(A).deadSinceMs(C)).toBeUndefined();
+  expect(group.changes(A, C).filter((state) => state === 'dead')).toHaveLength(1);
+});
+
 describe('kept silent to', () => {
   test('a member gets no answer, until others are', async () => {
     const group = await Group.begin();
@@ -328,6 +377,8 @@ class Group {
   readonly pings: { readonly from: NodeId; readonly to: NodeId; readonly atMs: number }[] = [];
   readonly catchUps: { readonly by: NodeId; readonly from: NodeId }[] = [];
   asked = 0;
+  /** Whole tables are not exchanged: what is heard came with a ping. */
+  exchangesFail = false;
   searches = 0;
   /** How long one takes. */
   search: Promise<void> = Promise.resolve();
@@ -428,6 +479,7 @@ class Group {
       }
       if (request.type === 'swim.ping-req') this.asked++;
       const failed = { ok: false, from: to } as const;
+      if (request.type === 'swim.sync' && this.exchangesFail) return { ...failed, failure: 'lost' };
       switch (this.fate(self, to)) {
         case 'refused':
           return { ...failed, failure: 'unreachable', nobodyListens: true };

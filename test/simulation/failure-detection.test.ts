@@ -100,6 +100,32 @@ describe('a node', () => {
   });
 });
 
+describe('a node to which no other one can connect, though it reaches them,', () => {
+  test('is dead for all others, once, and alive again when they can', async () => {
+    const story = await settled();
+    story.network.closed = new Set([`node${STRUCK}`]);
+    const found = await deathsWithin(story, 12_000);
+    expect(found.map(({ by }) => by).sort()).toEqual(OTHERS.map((other) => `node${other}`));
+    expect(new Set(found.map(({ of }) => of))).toEqual(new Set([`node${STRUCK}`]));
+    for (const { afterMs } of found) expect(afterMs).toBeGreaterThan(4_000);
+    expect(await deathsWithin(story, 30_000)).toEqual([]);
+    expect([...(await states(story, STRUCK)).values()]).toEqual(ALL.map(() => 'alive'));
+    story.network.closed = new Set();
+    await story.pass(3_000);
+    expectAllAlive(story);
+    expect(deaths(story, 0)).toHaveLength(OTHERS.length);
+  });
+
+  test('is replaced after the grace period', async () => {
+    const story = await Story.begin({ nodes: 5, graceMs: 10_000 });
+    await story.pass(3_000);
+    await story.put(1, 'a key', 'a value');
+    story.network.closed = new Set([`node${STRUCK}`]);
+    await story.settled(...OTHERS);
+    expect(await story.get(1, 'a key', 'all')).toBe('a value');
+  });
+});
+
 describe('nobody is believed dead, or suspect,', () => {
   test('when one way between two nodes is cut', () =>
     expectNoDoubts(({ network }) => network.cut('node1', 'node2')));

@@ -77,6 +77,8 @@ export class SimulatedNetwork {
   settings: NetworkSettings;
   /** Names of nodes that are cut off from all others, whatever `mend` says. */
   island: ReadonlySet<string> = new Set();
+  /** Names of nodes to which no other one can connect: requests to them are lost, their own are answered. */
+  closed: ReadonlySet<string> = new Set();
   /** Probability that a message is held back until much later ones have passed it. */
   heldBack = 0;
   /** How much longer a request takes, milliseconds. */
@@ -238,6 +240,8 @@ export class SimulatedNetwork {
       const message = encodeRequest(1, options.timeoutMs, request);
       const arrive = (): void => {
         if (peer.life.ended) lose();
+        else if (peer !== own && this.closed.has(peer.name))
+          this.#trace.line(this.#scheduler.nowMs, 'not let in');
         else peer.life.run(() => void answer());
       };
       this.#send(own.name, peer.name, request.type, arrive, this.holdUp(request));

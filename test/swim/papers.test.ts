@@ -216,6 +216,13 @@ describe('a probe (SWIM 3.1)', () => {
     expect(probeWith('silent', []).isDoubtful).toBe(false);
   });
 
+  test('is unchecked when it was silent and there was nobody to ask', () => {
+    expect(probeWith('silent', []).isUnchecked).toBe(true);
+    expect(probeWith('silent', ['no_word']).isUnchecked).toBe(false);
+    expect(new Probe(A, 'silent', [B]).isUnchecked).toBe(false);
+    expect(probeWith('refused', []).isUnchecked).toBe(false);
+  });
+
   test('is refused when this node and a helper were, or when there is nobody else to ask', () => {
     expect(verdictOf('refused', ['refused', 'silent'])).toBe('refused');
     expect(verdictOf('refused', [])).toBe('refused');

@@ -1,6 +1,7 @@
 /** What the protocol promises, on clusters of many sizes, each from many seeds. */
 import { describe, expect, test } from 'vitest';
 import type { NodeId } from '../../src/ids.ts';
+import { expectAllAlive, settled } from './settled.ts';
 import { type Belief, SwimNetwork } from './swim-network.ts';
 
 const SEEDS = [1, 2, 3, 4, 5];
@@ -160,13 +161,6 @@ function unheardWithin(network: SwimNetwork, ms: number): readonly NodeId[] {
   return others.filter((to) => !heard.has(to));
 }
 
-/** A network in which all have met, and one of its nodes. */
-function settled(size: number, seed: number): { network: SwimNetwork; victim: NodeId } {
-  const network = new SwimNetwork(size, seed);
-  network.pass(4_000 + seed * 137);
-  return { network, victim: network.ids[size - 1] as NodeId };
-}
-
 function deathsWithin(network: SwimNetwork, ms: number) {
   const sinceMs = network.nowMs;
   network.pass(ms);
@@ -183,12 +177,6 @@ function expectDeathOf(
   const others = network.ids.filter((id) => id !== victim);
   expect(new Set(deaths.map(({ of }) => of))).toEqual(new Set([victim]));
   expect(deaths.map(({ by }) => by).sort()).toEqual(others);
-}
-
-function expectAllAlive(network: SwimNetwork): void {
-  for (const by of network.ids) {
-    for (const of of network.ids) expect(network.state(by, of)).toBe('alive');
-  }
 }
 
 /** How long members were believed suspect, all beliefs together. */

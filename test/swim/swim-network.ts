@@ -36,6 +36,8 @@ export class SwimNetwork {
   pings = 0;
   /** Whether a message arrives. */
   arrives: (from: NodeId, to: NodeId) => boolean = () => true;
+  /** What comes of opening a connection to another. Answers come over that of the request. */
+  connects: (from: NodeId, to: NodeId) => 'open' | 'refused' | 'silent' = () => 'open';
   readonly #nodes: ReadonlyMap<NodeId, Node>;
   readonly #random: SeededRandom;
   readonly #events: Event[] = [];
@@ -68,6 +70,11 @@ export class SwimNetwork {
   /** What `by` believes of `of`. */
   state(by: NodeId, of: NodeId): MemberState {
     return this.#node(by).swim.state(of);
+  }
+
+  /** Under which incarnation `by` knows `of`. */
+  incarnation(by: NodeId, of: NodeId): number {
+    return this.#node(by).swim.newsOf(of)?.incarnation ?? 0;
   }
 
   pass(ms: number): void {
@@ -165,10 +172,16 @@ export class SwimNetwork {
     }
   }
 
-  #ping(node: Node, to: NodeId, timeoutMs: number, end: (outcome: PingOutcome) => void): void {
+  #ping(
+    node: Node,
+    to: NodeId,
+    timeoutMs: number,
+    end: (outcome: PingOutcome) => void,
+    passedOn?: News,
+  ): void {
     this.pings++;
     this.#call<readonly News[]>(node, to, timeoutMs, {
-      news: node.swim.newsFor(to),
+      news: node.swim.newsFor(to, passedOn),
       answer: (other, reply) => reply(other.swim.newsFor(node.id)),
       end: (heard) => {
         if (typeof heard !== 'string') this.#hear(node, heard.reply);
@@ -179,12 +192,21 @@ export class SwimNetwork {
 
   #ask(node: Node, asked: Extract<Effect, { type: 'ask' }>, end: (word: HelperWord) => void): void {
     const { helper, target, timeoutMs } = asked;
-    this.#call<PingOutcome>(node, helper, timeoutMs, {
-      news: node.swim.newsFor(helper),
-      answer: (other, reply) => this.#ping(other, target, timeoutMs * 0.8, reply),
+    const told = node.swim.newsThrough(helper, target);
+    this.#call<Help>(node, helper, timeoutMs, {
+      news: told.filter((each) => each.node !== target),
+      answer: (other, reply) => {
+        const tell = (outcome: PingOutcome): void => {
+          const refuted = outcome === 'answered' ? other.swim.newsOf(target) : undefined;
+          reply({ outcome, news: other.swim.newsFor(node.id, refuted) });
+        };
+        const ofTarget = told.find((each) => each.node === target);
+        this.#ping(other, target, timeoutMs * 0.8, tell, ofTarget);
+      },
       end: (heard) => {
-        if (typeof heard !== 'string') end(heard.reply);
-        else end(heard === 'refused' ? 'no_help' : 'no_word');
+        if (typeof heard === 'string') return end(heard === 'refused' ? 'no_help' : 'no_word');
+        this.#hear(node, heard.reply.news);
+        end(heard.reply.outcome);
       },
     });
   }
@@ -199,8 +221,10 @@ export class SwimNetwork {
     const answer = (heard: Heard<Reply>): void =>
       this.#travel(to, node.id, () => this.#do(node, () => end(heard)));
     this.#later(node, timeoutMs, () => end('silent'));
+    const connection = this.connects(node.id, to);
+    if (connection === 'silent') return;
     this.#travel(node.id, to, () => {
-      if (other.is === 'killed') return answer('refused');
+      if (other.is === 'killed' || connection === 'refused') return answer('refused');
       this.#do(other, () => {
         this.#hear(other, talk.news);
         talk.answer(other, (reply) => answer({ reply }));
@@ -237,6 +261,11 @@ export class SwimNetwork {
     if (node === undefined) throw new RangeError(`no node ${id}`);
     return node;
   }
+}
+
+interface Help {
+  readonly outcome: PingOutcome;
+  readonly news: readonly News[];
 }
 
 type Heard<Reply> = { readonly reply: Reply } | 'refused' | 'silent';
