@@ -1,6 +1,7 @@
 /**
  * Taking newcomers in: a node that is no member asks any member, which judges it and has a ring decided
- * that lists it. Several that ask at once share a ring.
+ * that lists it. Several that ask at once share a ring. Before, it is called where it says that the others
+ * reach it: as a member that nobody can connect to it would be believed dead, and replaced.
  */
 import type { NodeId } from '../ids.ts';
 import { inOrderOfId, type Member } from '../ring/member.ts';
@@ -8,6 +9,7 @@ import { changedRing, withoutMissing } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { MAX_MEMBERS } from '../ring/ring-parts.ts';
 import type { ReplyOf, RequestOf } from '../rpc/messages.ts';
+import type { Transport } from '../rpc/transport.ts';
 import type { MemberState } from '../swim/news.ts';
 import type { RingRegister } from './ring-register.ts';
 
@@ -16,21 +18,28 @@ type Verdict = ReplyOf<'membership.join'>;
 
 /** Newcomers that wait to be taken in at once; more have to ask again. */
 const MAX_WAITING = 64;
+/** A newcomer whose answer takes longer asks again, and is called again. */
+const CALL_TIMEOUT_MS = 1_000;
 
 export class Admission {
   readonly #rings: { readonly ring: Ring | undefined };
   readonly #register: Pick<RingRegister, 'decide'>;
+  readonly #transport: Pick<Transport, 'callAddress'>;
   readonly #stateOf: (member: NodeId) => MemberState;
+  /** Newcomers that are being called. */
+  #called = 0;
   readonly #waiting = new Map<NodeId, Application>();
   #admitting: Promise<void> | undefined;
 
   constructor(options: {
     readonly rings: { readonly ring: Ring | undefined };
     readonly register: Pick<RingRegister, 'decide'>;
+    readonly transport: Pick<Transport, 'callAddress'>;
     readonly stateOf: (member: NodeId) => MemberState;
   }) {
     this.#rings = options.rings;
     this.#register = options.register;
+    this.#transport = options.transport;
     this.#stateOf = options.stateOf;
   }
 
@@ -41,8 +50,10 @@ export class Admission {
     if (ring.member(application.node) !== undefined) return { state: 'member', why: '' };
     const objection = this.#objectionTo(ring, application);
     if (objection !== undefined) return objection;
-    if (this.#waiting.size >= MAX_WAITING)
+    if (this.#called + this.#waiting.size >= MAX_WAITING)
       return later('too many nodes are joining; it asks again');
+    const unreached = await this.#call(application);
+    if (unreached !== undefined) return unreached;
     this.#waiting.set(application.node, application);
     this.#admitting ??= this.#admitAll().finally(() => {
       this.#admitting = undefined;
@@ -56,6 +67,28 @@ export class Admission {
     const isMember = this.#rings.ring?.member(application.node) !== undefined;
     if (isMember) return { state: 'member', why: '' };
     return later('the members have not decided on it yet; it needs a majority of them');
+  }
+
+  /** What is wrong with the address of a newcomer; nothing when it answers there. */
+  async #call({ node, address }: Application): Promise<Verdict | undefined> {
+    this.#called++;
+    try {
+      const answer = await this.#transport.callAddress(
+        address,
+        { type: 'membership.introduce' },
+        { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' },
+      );
+      if (answer.ok && answer.from === node) return undefined;
+      const found = answer.ok
+        ? `another node answers at ${address}`
+        : `this node cannot be reached at ${address} (${answer.reason})`;
+      return later(
+        `${found}: its QUORATE_ADVERTISE, or without that its host and port, has to be an address ` +
+          'at which the members reach it; it asks again',
+      );
+    } finally {
+      this.#called--;
+    }
   }
 
   async #admitAll(): Promise<void> {

@@ -157,7 +157,7 @@ export class Membership {
     );
     this.#givenUp.begin();
     const admission = new Admission({
-      rings,
+      ...{ rings, transport },
       register: this.#register,
       stateOf: (member) => this.detector.state(member),
     });

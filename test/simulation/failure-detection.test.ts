@@ -116,13 +116,21 @@ describe('a node to which no other one can connect, though it reaches them,', ()
     expect(deaths(story, 0)).toHaveLength(OTHERS.length);
   });
 
-  test('is replaced after the grace period', async () => {
+  test('is replaced after the grace period, and not taken in again before they can', async () => {
     const story = await Story.begin({ nodes: 5, graceMs: 10_000 });
     await story.pass(3_000);
     await story.put(1, 'a key', 'a value');
     story.network.closed = new Set([`node${STRUCK}`]);
     await story.settled(...OTHERS);
     expect(await story.get(1, 'a key', 'all')).toBe('a value');
+
+    await story.pass(20_000);
+    expect(story.rings.newest?.members).toHaveLength(OTHERS.length);
+    expect(story.at(STRUCK).cluster.readiness()).toContainEqual(
+      expect.objectContaining({ ok: false, detail: expect.stringContaining('QUORATE_ADVERTISE') }),
+    );
+    story.network.closed = new Set();
+    await story.settled(...ALL);
   });
 });
 
