@@ -30,9 +30,9 @@ const EXPLANATIONS: Readonly<Record<HandshakeRefusal, Explanation>> = {
     remedy: 'stop one of them and give it an empty data directory',
   },
   older_life: {
-    reason:
-      'the node has been started again since, or its data directory was put back to an older state',
-    remedy: 'stop the older process, or give the node an empty data directory',
+    reason: 'a process of this node that was started later still answers',
+    remedy:
+      'stop the older one; one whose data directory was put back is let in when the other has ended',
   },
   wrong_secret: {
     reason: 'wrong cluster secret',

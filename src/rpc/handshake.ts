@@ -52,8 +52,6 @@ export interface HandshakeTerms {
   readonly secret: SecretKey;
   /** Random, never used before. */
   readonly challenge: Uint8Array;
-  /** Why this peer is not to be talked to, as far as this node remembers it. */
-  readonly objection: (peer: PeerCard) => HandshakeRefusal | undefined;
 }
 
 /** Both sides have proved that they know the secret. */
@@ -109,9 +107,6 @@ export function* respond(terms: HandshakeTerms): Conversation {
 
   const hellos = both(peerHello, ownHello);
   checkProof(proof, { terms, role: 'initiator', hellos, peer });
-  // Asked again: of two clones that came at the same moment, the other may have been let in by now.
-  const refusal = terms.objection(peer);
-  if (refusal !== undefined) throw new HandshakeRefusedError(refusal, 'this node', peer);
   const lastWords = encodeProof(terms.secret, 'responder', hellos);
   return { peer, ...tagsOf(terms.secret, 'responder', hellos), lastWords };
 }
@@ -158,7 +153,7 @@ function readHello(message: Uint8Array, terms: HandshakeTerms): PeerCard {
     nonce: nonce(wire[5], 'nonce'),
     address: address(wire[6], 'address'),
   };
-  const refusal = objectionTo(peer, terms.own) ?? terms.objection(peer);
+  const refusal = objectionTo(peer, terms.own);
   if (refusal !== undefined) throw new HandshakeRefusedError(refusal, 'this node', peer);
   return peer;
 }

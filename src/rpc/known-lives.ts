@@ -3,32 +3,33 @@ import type { PeerCard } from './handshake.ts';
 import type { HandshakeRefusal } from './handshake-refusal.ts';
 
 /**
- * The latest life of each node that proved who it is. Two processes of one incarnation are clones, and
- * the later one is refused; an incarnation below the latest is an old process, or a data directory
- * that was put back. A higher one is another start of the node, or of a copy of its directory that was
- * made while it ran: which of them is not to be seen here (see `UpgradeTransport`).
+ * The life of each node that was let in last, of those that proved who they are. Another one, told by
+ * its nonce, may be the next start of the node, an old process, a copy of its data directory or one that
+ * was put back to an older state. Incarnations do not say which: a snapshot that was put back begins
+ * below what is known, and so does the original after its copy was started more often. So the known one
+ * is asked for (see `UpgradeTransport`), and only while it answers the other is refused. Whether a disk is
+ * behind its node is then seen by the bound of the first ping (`RememberedBounds`).
  */
 export class KnownLives {
-  readonly #latest = new Map<NodeId, PeerCard>();
+  readonly #known = new Map<NodeId, PeerCard>();
 
-  objectionTo(peer: PeerCard): HandshakeRefusal | undefined {
-    const known = this.#latest.get(peer.nodeId);
-    if (known === undefined || known.incarnation < peer.incarnation) return undefined;
-    if (known.incarnation > peer.incarnation) return 'older_life';
-    return known.nonce === peer.nonce ? undefined : 'clone';
+  /** The life whose place `peer` would take. */
+  besides({ nodeId, nonce }: PeerCard): PeerCard | undefined {
+    const known = this.#known.get(nodeId);
+    return known?.nonce === nonce ? undefined : known;
   }
 
-  /** The life that `peer` would follow upon. */
-  formerOf(peer: PeerCard): PeerCard | undefined {
-    const known = this.#latest.get(peer.nodeId);
-    return known !== undefined && known.incarnation < peer.incarnation ? known : undefined;
+  meet(peer: PeerCard): void {
+    this.#known.set(peer.nodeId, peer);
   }
 
-  /** Takes note of a life; true when it follows upon another one. */
-  meet(peer: PeerCard): boolean {
-    const known = this.#latest.get(peer.nodeId);
-    if (known !== undefined && known.incarnation >= peer.incarnation) return false;
-    this.#latest.set(peer.nodeId, peer);
-    return known !== undefined;
+  /** It does not answer any more. */
+  end({ nodeId, nonce }: PeerCard): void {
+    if (this.#known.get(nodeId)?.nonce === nonce) this.#known.delete(nodeId);
   }
+}
+
+/** Why `peer` is not to be talked to while the process of `known` is there. */
+export function objectionTo(peer: PeerCard, known: PeerCard): HandshakeRefusal {
+  return known.incarnation > peer.incarnation ? 'older_life' : 'clone';
 }

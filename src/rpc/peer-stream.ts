@@ -41,7 +41,8 @@ export interface PeerStreamOptions {
   readonly limits: PeerLimits;
   /**
    * Asked of a peer that has proved who it is: why it is not to be talked to, should that show when it is
-   * looked for. `undefined`: there is nothing to look for. The peer waits meanwhile.
+   * looked for. `undefined`: there is nothing to look for. The peer waits meanwhile. What was looked for
+   * in vain is asked again, until there is nothing left.
    */
   readonly doubt: (peer: PeerCard) => Promise<HandshakeRefusal | undefined> | undefined;
   /** The handshake is done; messages can be sent. */
@@ -204,6 +205,9 @@ export class PeerStream {
     const refusal = await doubt;
     if (this.#ended) return;
     if (refusal === undefined) {
+      // Of two that waited for the same, the other may have been let in by now.
+      const further = this.#options.doubt(agreement.peer);
+      if (further !== undefined) return this.#agreeWithout(further, agreement);
       this.#guarded(() => this.#agree(agreement));
       this.resume();
       return;

@@ -25,7 +25,7 @@ import {
 } from './handshake.ts';
 import type { HandshakeRefusal } from './handshake-refusal.ts';
 import { IncomingConnection, serve } from './incoming-connection.ts';
-import { KnownLives } from './known-lives.ts';
+import { KnownLives, objectionTo } from './known-lives.ts';
 import type { PeerLimits } from './limits.ts';
 import type { Handlers, ReplyOf, Request, RequestOf, RequestType } from './messages.ts';
 import { type CallResult, type LinkCall, OutgoingLink } from './outgoing-link.ts';
@@ -37,8 +37,11 @@ type Lane = 'requests' | 'transfers';
 
 const LANES: readonly Lane[] = ['requests', 'transfers'];
 
-/** How long a node may take to say that it is still there when another life of it shows up, milliseconds. */
-const FORMER_LIFE_ANSWERS_MS = 1_000;
+/**
+ * How long a node may take to say that it is still there when another life of it shows up, milliseconds:
+ * the connections of a machine that lost its power look as if it were.
+ */
+const KNOWN_LIFE_ANSWERS_MS = 1_000;
 
 export interface UpgradeTransportOptions {
   readonly nodeId: NodeId;
@@ -232,7 +235,7 @@ export class UpgradeTransport implements Transport {
         return dialling;
       },
       converse: () => initiate(this.#terms()),
-      doubt: (peer) => this.#doubt(peer),
+      doubt: (peer) => this.#doubt(peer, address),
       onAgreed: (agreed, peer) => this.#arrive(agreed, peer),
       onShed: () => counters.add('peer_requests_shed_total'),
       onSocket: (closed) => this.#track(closed),
@@ -260,22 +263,32 @@ export class UpgradeTransport implements Transport {
       own: { nodeId, incarnation, nonce, address: advertise(), clusterId: clusterId() },
       secret: this.#secret,
       challenge: random.bytes(CHALLENGE_BYTES),
-      objection: (peer) => this.#lives.objectionTo(peer),
     };
   }
 
   /**
-   * A life that follows upon one with connections here. A copy of the data directory of a running node
-   * begins just so, and the running one must not be locked out by it: that one is asked whether it is
-   * still there. Where a process has ended its connections have, too, and nothing is waited for.
+   * Another life of a node than the known one. A copy of the data directory of a running node begins
+   * just so, and the running one must not be locked out by it: that one is asked whether it is still
+   * there. `at`: where the other one was found, if this node opened the connection.
    */
-  #doubt(peer: PeerCard): Promise<HandshakeRefusal | undefined> | undefined {
-    const former = this.#lives.formerOf(peer);
-    if (former === undefined || !this.#isConnected(former)) return undefined;
-    return this.#answers(former).then((isThere) =>
-      // Asked again: another one that follows may have been let in meanwhile.
-      isThere ? 'clone' : this.#lives.objectionTo(peer),
-    );
+  #doubt(peer: PeerCard, at?: Address): Promise<HandshakeRefusal | undefined> | undefined {
+    const known = this.#lives.besides(peer);
+    if (known === undefined || !this.#mayBeThere(known, peer, at)) return undefined;
+    return this.#answers(known).then((isThere) => {
+      if (isThere) return objectionTo(peer, known);
+      this.#lives.end(known);
+      return undefined;
+    });
+  }
+
+  /**
+   * Where a process has ended its connections have, too. A life that follows upon it waits for nothing
+   * then, while one that does not asks where the known one was: the network may have cut it off for a
+   * moment. Unless the other one answers there itself.
+   */
+  #mayBeThere(known: PeerCard, peer: PeerCard, at: Address | undefined): boolean {
+    if (this.#isConnected(known)) return true;
+    return known.incarnation >= peer.incarnation && at !== known.address;
   }
 
   #isConnected({ nonce }: PeerCard): boolean {
@@ -287,7 +300,7 @@ export class UpgradeTransport implements Transport {
     const open = this.#allLinks.find(({ peer }) => peer?.nonce === nonce);
     const at = open?.address ?? address;
     const request = { type: 'membership.introduce' } as const;
-    const options = { timeoutMs: FORMER_LIFE_ANSWERS_MS, traffic: 'membership' } as const;
+    const options = { timeoutMs: KNOWN_LIFE_ANSWERS_MS, traffic: 'membership' } as const;
     return new Promise((resolve) => {
       this.#submit(at, undefined, request, options, (result) => {
         const answered = result.ok || result.failure === 'refused';
@@ -317,18 +330,12 @@ export class UpgradeTransport implements Transport {
 
   /** A node that was started again has no use for connections of its life before. */
   #meet(peer: PeerCard): void {
-    if (!this.#lives.meet(peer)) return;
+    this.#lives.meet(peer);
     for (const link of this.#allLinks) {
-      const before = link.peer;
-      if (before?.nodeId === peer.nodeId && before.nonce !== peer.nonce) {
-        link.drop('the node has been started again');
-      }
+      if (isOtherLife(link.peer, peer)) link.drop('the node has been started again');
     }
     for (const connection of this.#incoming) {
-      const before = connection.peer;
-      if (before?.nodeId === peer.nodeId && before.nonce !== peer.nonce) {
-        connection.end('the node has been started again');
-      }
+      if (isOtherLife(connection.peer, peer)) connection.end('the node has been started again');
     }
   }
 
@@ -392,6 +399,10 @@ export class UpgradeTransport implements Transport {
     const tracked = closed.then(forget, forget);
     this.#sockets.add(tracked);
   }
+}
+
+function isOtherLife(before: PeerCard | undefined, now: PeerCard): boolean {
+  return before?.nodeId === now.nodeId && before.nonce !== now.nonce;
 }
 
 function laneOf(traffic: TrafficClass): Lane {

@@ -156,6 +156,33 @@ describe('a node does not become part of a cluster when', () => {
   });
 });
 
+test('a copy of the data directory of a member that was put back after two starts comes back by itself as a new member', async () => {
+  const cluster = await FaultCluster.start();
+  onTestFinished(() => cluster.stop());
+  const member = cluster.node(3);
+  await member.put('k', 'before');
+  const others = cluster.nodes.filter((node) => node !== member);
+  const pids = others.map(({ pid }) => pid);
+  const idOf = async () => (await settled(cluster.nodes)).members.find(isNamed(member))?.id;
+  const id = await idOf();
+  await member.kill();
+  const copy = await copyOf(member);
+  for (const value of ['after one start', 'after two']) {
+    member.start();
+    await settled(cluster.nodes);
+    expect((await member.put('k', value)).status).toBe(200);
+    await member.kill();
+  }
+
+  await member.wipe();
+  await cp(copy, member.dataDir, { recursive: true });
+  member.start();
+  await expect.poll(() => member.said, { timeout: 30_000 }).toContain('put back to an older state');
+  expect(await idOf()).not.toBe(id);
+  for (const node of cluster.nodes) expect((await node.get('k')).body.toString()).toBe('after two');
+  expect(others.map(({ pid }) => pid)).toEqual(pids);
+});
+
 describe('a copy of the data directory of a member is refused', () => {
   test('when it was made before the member was started again', async () => {
     const { cluster, original } = await memberOfThree();
@@ -185,14 +212,6 @@ describe('a copy of the data directory of a member is refused', () => {
     return { cluster, original };
   }
 
-  async function copyOf({ dataDir }: FaultNode): Promise<string> {
-    const copy = join(folder.path, 'copy');
-    // The lock names the process that runs there.
-    const filter = (path: string): boolean => !path.endsWith('lock.mdb');
-    await cp(dataDir, copy, { recursive: true, filter });
-    return copy;
-  }
-
   async function expectRefused(cluster: FaultCluster, original: FaultNode, copy: string) {
     await original.put('k', 'v');
     const clone = await start({
@@ -215,6 +234,14 @@ describe('a copy of the data directory of a member is refused', () => {
   }
 });
 
+async function copyOf({ dataDir }: FaultNode): Promise<string> {
+  const copy = join(folder.path, 'copy');
+  // The lock names the process that runs there.
+  const filter = (path: string): boolean => !path.endsWith('lock.mdb');
+  await cp(dataDir, copy, { recursive: true, filter });
+  return copy;
+}
+
 async function readyNode(settings: Readonly<Record<string, string>>): Promise<StartProcess> {
   const node = await start(settings);
   await expect.poll(() => node.readiness(), { timeout: 30_000 }).toMatchObject({ ready: true });
@@ -223,6 +250,10 @@ async function readyNode(settings: Readonly<Record<string, string>>): Promise<St
 
 function addressOf({ url }: StartProcess): string {
   return new URL(url).host;
+}
+
+function isNamed({ name }: FaultNode): (member: { readonly name: string }) => boolean {
+  return (member) => member.name === name;
 }
 
 async function membersOf({ url }: StartProcess): Promise<readonly string[]> {

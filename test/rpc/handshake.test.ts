@@ -14,7 +14,7 @@ import {
   type PeerCard,
   respond,
 } from '../../src/rpc/handshake.ts';
-import { KnownLives } from '../../src/rpc/known-lives.ts';
+import { KnownLives, objectionTo } from '../../src/rpc/known-lives.ts';
 import { systemRandom } from '../../src/runtime/system-random.ts';
 import { hex } from './peers.ts';
 
@@ -34,7 +34,6 @@ function terms(own: PeerCard, secret?: string): HandshakeTerms {
     own,
     secret: secretKeyOf(secret),
     challenge: systemRandom.bytes(32),
-    objection: () => undefined,
   };
 }
 
@@ -191,20 +190,6 @@ describe('a handshake', () => {
     expect(hold(initiate(terms(own)), respond(terms(own))).initiators.peer).toEqual(own);
   });
 
-  test('asks again what is remembered before it agrees', () => {
-    let objecting = false;
-    const responder = respond({
-      ...terms(card()),
-      objection: () => (objecting ? 'clone' : undefined),
-    });
-    const talk = () =>
-      hold(initiate(terms(card())), responder, (message, place) => {
-        objecting = place === 2;
-        return message;
-      });
-    expect(refusalOf(talk).refusal).toBe('clone');
-  });
-
   test('tells the reason that the other side gave', () => {
     const initiator = initiate(terms(card()));
     initiator.next();
@@ -254,33 +239,41 @@ describe('a handshake', () => {
 
 describe('the lives of nodes', () => {
   const first = card({ incarnation: 5 as Incarnation });
-  const lives = new KnownLives();
-  lives.meet(first);
   const life = (incarnation: number): PeerCard =>
     card({ nodeId: first.nodeId, incarnation: incarnation as Incarnation });
+  const met = (): KnownLives => {
+    const lives = new KnownLives();
+    expect(lives.besides(first)).toBeUndefined();
+    lives.meet(first);
+    return lives;
+  };
 
   test('let the same one come back', () => {
-    expect(lives.objectionTo(first)).toBeUndefined();
+    expect(met().besides(first)).toBeUndefined();
+    expect(met().besides(card())).toBeUndefined();
   });
 
-  test('let one follow upon the other', () => {
-    const later = new KnownLives();
-    expect(later.meet(first)).toBe(false);
-    expect(later.objectionTo(life(6))).toBeUndefined();
-    expect(later.formerOf(life(6))).toBe(first);
-    expect(later.formerOf(first)).toBeUndefined();
-    expect(later.meet(life(6))).toBe(true);
-    expect(later.objectionTo(first)).toBe('older_life');
+  test.each([4, 5, 6])('are told by their nonce, whatever their incarnation: %i', (incarnation) => {
+    const lives = met();
+    const other = life(incarnation);
+    expect(lives.besides(other)).toBe(first);
+    lives.meet(other);
+    expect(lives.besides(other)).toBeUndefined();
+    expect(lives.besides(first)).toBe(other);
   });
 
-  test('show a clone, the later one of two', () => {
-    expect(lives.objectionTo(life(5))).toBe('clone');
+  test('are forgotten when they end, unless another one is known by then', () => {
+    const lives = met();
+    lives.end(life(5));
+    expect(lives.besides(life(5))).toBe(first);
+    lives.end(first);
+    expect(lives.besides(life(5))).toBeUndefined();
   });
 
-  test('show a node that was put back', () => {
-    expect(lives.objectionTo(life(4))).toBe('older_life');
-    lives.meet(life(4));
-    expect(lives.objectionTo(first)).toBeUndefined();
+  test('are refused as a clone, or as older than the one that is there', () => {
+    expect(objectionTo(life(6), first)).toBe('clone');
+    expect(objectionTo(life(5), first)).toBe('clone');
+    expect(objectionTo(life(4), first)).toBe('older_life');
   });
 });
 

@@ -70,7 +70,6 @@ export class RawPeer {
       },
       secret: secretKeyOf(settings.secret),
       challenge: systemRandom.bytes(32),
-      objection: () => undefined,
     });
     let step = conversation.next();
     while (!step.done) {

@@ -32,7 +32,6 @@ export class RawResponder {
       },
       secret: secretKeyOf(options.secret),
       challenge: systemRandom.bytes(32),
-      objection: () => undefined,
     });
     conversation.next();
     let upgraded = false;

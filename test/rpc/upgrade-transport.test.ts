@@ -1,4 +1,4 @@
-import { createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Address, ClusterId, Epoch, NodeId, Partition } from '../../src/ids.ts';
 import type { Handlers, Served } from '../../src/rpc/messages.ts';
@@ -575,8 +575,155 @@ describe('a copy of the data directory of a running node, which begins with the 
     expect(answer).toMatchObject({ ok: true });
     await vi.waitFor(async () => {
       const late = await original.transport.callAddress(b.address, RING, CLIENT);
-      expect(late).toMatchObject({ ok: false, reason: expect.stringContaining('started again') });
+      expect(late).toMatchObject({
+        ok: false,
+        reason: expect.stringContaining('later still answers'),
+      });
     });
+  });
+});
+
+describe('another life of a node, which does not follow upon the known one', () => {
+  const nodeId = hex(8) as NodeId;
+  const KNOWN = 5;
+  const WITHIN = { ...CLIENT, timeoutMs: 700 };
+  const LIVES: readonly [string, number][] = [
+    ['of the same incarnation', KNOWN],
+    ['of an older one', KNOWN - 2],
+  ];
+  const refused = { ok: false, reason: expect.stringMatching(/same node id|later still answers/) };
+
+  /** A node that knows another one, each with a connection to the other. */
+  async function acquainted(settings: PeerSettings = {}) {
+    const b = await start();
+    const known = await start({ nodeId, incarnation: KNOWN, ...settings });
+    const connections = new Set<Socket>();
+    for (const { server } of [b, known]) {
+      server.on('connection', (socket) => connections.add(socket));
+    }
+    expect(await known.transport.callAddress(b.address, RING, CLIENT)).toMatchObject({ ok: true });
+    expect(await b.transport.call(nodeId, RING, CLIENT)).toMatchObject({ ok: true });
+    return { b, known, connections };
+  }
+
+  test.each(LIVES)('%s: is let in at once when that one has ended', async (_name, incarnation) => {
+    const { b, known } = await acquainted();
+    await known.close();
+    const restored = await start({ nodeId, incarnation });
+    const answer = await restored.transport.callAddress(b.address, RING, WITHIN);
+    expect(answer).toMatchObject({ ok: true });
+    await vi.waitFor(async () => {
+      expect(await b.transport.call(nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+    });
+    expect(restored.served).toContain(READ.type);
+  });
+
+  test.each(LIVES)(
+    '%s: is let in at once where that one was, whoever comes to whom',
+    async (_name, incarnation) => {
+      for (const comes of ['it', 'the other'] as const) {
+        const { b, known } = await acquainted();
+        await known.close();
+        await vi.waitFor(() => expect(b.log.lines).toHaveLength(2));
+        const port = Number(known.address.split(':')[1]);
+        const restored = await start({ nodeId, incarnation, port });
+        const [from, to] = comes === 'it' ? [restored, b] : [b, restored];
+        const answer = await from.transport.callAddress(to.address, RING, WITHIN);
+        expect(answer).toMatchObject({ ok: true });
+        await restored.close();
+      }
+    },
+  );
+
+  test.each(LIVES)(
+    '%s: is refused while that one answers, whoever comes to whom, and let in afterwards',
+    async (_name, incarnation) => {
+      const { b, known } = await acquainted();
+      const other = await start({ nodeId, incarnation });
+      expect(await other.transport.callAddress(b.address, RING, CLIENT)).toMatchObject(refused);
+      expect(await b.transport.callAddress(other.address, RING, CLIENT)).toMatchObject(refused);
+      expect(other.served).toEqual([]);
+      expect(await known.transport.call(b.nodeId, RING, CLIENT)).toMatchObject({ ok: true });
+      expect(await b.transport.call(nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+      expect(known.served).toContain(READ.type);
+
+      await known.close();
+      await vi.waitFor(async () => {
+        const answer = await other.transport.callAddress(b.address, RING, CLIENT);
+        expect(answer).toMatchObject({ ok: true });
+      }, 5_000);
+    },
+  );
+
+  test.each(LIVES)(
+    '%s: is refused though the network has just cut off that one',
+    async (_name, incarnation) => {
+      const { b, known, connections } = await acquainted();
+      for (const socket of connections) socket.destroy();
+      await vi.waitFor(() => expect(b.log.lines).toHaveLength(2));
+      const other = await start({ nodeId, incarnation });
+      expect(await other.transport.callAddress(b.address, RING, CLIENT)).toMatchObject(refused);
+      await vi.waitFor(async () => {
+        expect(await known.transport.call(b.nodeId, RING, CLIENT)).toMatchObject({ ok: true });
+      });
+    },
+  );
+
+  test.each(LIVES)(
+    '%s: is let in when that one only looks connected, whose connections are dropped then',
+    async (_name, incarnation) => {
+      const silent = { 'membership.introduce': () => new Promise<never>(() => undefined) };
+      const { b, known, connections } = await acquainted({ handlers: silent });
+      const restored = await start({ nodeId, incarnation });
+      const answer = await restored.transport.callAddress(b.address, RING, {
+        ...CLIENT,
+        timeoutMs: 3_000,
+      });
+      expect(answer).toMatchObject({ ok: true });
+      const [ofKnown] = connections;
+      await vi.waitFor(() => expect(ofKnown?.destroyed).toBe(true));
+      await vi.waitFor(async () => {
+        expect(await b.transport.call(nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+      });
+      expect(restored.served).toContain(READ.type);
+      expect(known.served).not.toContain(READ.type);
+    },
+  );
+
+  test('is let in as the original, when the copy that had locked it out is stopped', async () => {
+    const { b, known } = await acquainted();
+    await known.close();
+    const copy = await start({ nodeId, incarnation: KNOWN + 1 });
+    expect(await copy.transport.callAddress(b.address, RING, CLIENT)).toMatchObject({ ok: true });
+    const again = (): ReturnType<typeof start> => start({ nodeId, incarnation: KNOWN + 1 });
+    const original = await again();
+    expect(await original.transport.callAddress(b.address, RING, CLIENT)).toMatchObject(refused);
+    await copy.close();
+    const answer = await (await again()).transport.callAddress(b.address, RING, WITHIN);
+    expect(answer).toMatchObject({ ok: true });
+  });
+
+  test('comes as one of two at the same moment: one is let in', async () => {
+    const b = await start();
+    const two = [await start({ nodeId }), await start({ nodeId })];
+    const answers = await Promise.all(
+      two.map(({ transport }) => transport.callAddress(b.address, RING, CLIENT)),
+    );
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
+    expect(answers).toContainEqual(expect.objectContaining(refused));
+  });
+
+  test('waits beside a third one for the known one, which is silent: one is let in', async () => {
+    const silent = { 'membership.introduce': () => new Promise<never>(() => undefined) };
+    const { b } = await acquainted({ handlers: silent });
+    const two = [await start({ nodeId }), await start({ nodeId, incarnation: KNOWN + 1 })];
+    const answers = await Promise.all(
+      two.map(({ transport }) =>
+        transport.callAddress(b.address, RING, { ...CLIENT, timeoutMs: 4_000 }),
+      ),
+    );
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
+    expect(answers).toContainEqual(expect.objectContaining(refused));
   });
 });
 
