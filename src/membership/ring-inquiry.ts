@@ -5,6 +5,7 @@ import type { Transport } from '../rpc/transport.ts';
 import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { RingHolder } from './ring-holder.ts';
 
+const INTRODUCE = { type: 'membership.introduce' } as const;
 const CALL = { timeoutMs: 2_000, traffic: 'membership' } as const;
 
 /** Who asks, and what it does with an answer. */
@@ -34,9 +35,7 @@ export async function lookForMoved(terms: FoundingTerms, inquirer: Inquirer): Pr
   const addresses = new Set([...foundersOf(terms), ...lived]);
   addresses.delete(terms.address());
   const answers = await Promise.all(
-    [...addresses].map((address) =>
-      transport.callAddress(address, { type: 'membership.introduce' }, CALL),
-    ),
+    [...addresses].map((address) => transport.callAddress(address, INTRODUCE, CALL)),
   );
   // Whoever this node knew may have been replaced, all of them: then only strangers can tell it so.
   const ahead = answers.find(
@@ -46,15 +45,16 @@ export async function lookForMoved(terms: FoundingTerms, inquirer: Inquirer): Pr
 }
 
 /**
- * Whether most of the voters of a forced ring, or of one that followed, hold it: asked at the addresses
- * that it lists.
+ * Whether most of the voters of a forced ring, or of one that followed, hold it. One may have moved since it
+ * was decided: the ring's address is only the second place where each is sought.
  */
 export async function isHeldByMost(
   { voters, epoch }: Ring,
   transport: Transport,
 ): Promise<boolean> {
   const asked = voters.map(async ({ id, address }) => {
-    const answer = await transport.callAddress(address, { type: 'membership.introduce' }, CALL);
+    const known = await transport.call(id, INTRODUCE, CALL);
+    const answer = known.ok ? known : await transport.callAddress(address, INTRODUCE, CALL);
     return answer.ok && answer.from === id && answer.reply.epoch >= epoch;
   });
   const held = (await Promise.all(asked)).filter((holds) => holds);
