@@ -305,15 +305,18 @@ export class FailureDetector {
   }
 
   async #ask(helper: NodeId, target: NodeId, timeoutMs: number): Promise<HelperWord> {
-    const gossip = linesOf(this.#swim.newsThrough(helper, target));
+    const told = linesOf(this.#swim.newsThrough(helper, target));
     const answer = await this.#options.transport.call(
       helper,
-      { type: 'swim.ping-req', target, gossip },
+      { type: 'swim.ping-req', target, gossip: told },
       { timeoutMs, traffic: 'membership' },
     );
     if (!answer.ok) return answer.failure === 'refused' || isGone(answer) ? 'no_help' : 'no_word';
-    this.#hear(answer.reply.gossip);
-    return answer.reply.outcome;
+    const { outcome, address, gossip } = answer.reply;
+    this.#hear(gossip);
+    // Of two members that both moved while the other one was up neither knows where to look.
+    if (address !== undefined) this.#options.transport.hearAddress(target, address);
+    return outcome;
   }
 
   async #exchange(member: NodeId): Promise<void> {
@@ -354,14 +357,18 @@ export class FailureDetector {
     { target, gossip }: { readonly target: NodeId; readonly gossip: readonly NewsLine[] },
     { from, deadlineMs }: { readonly from: NodeId; readonly deadlineMs: number },
   ): ReturnType<SwimHandlers['swim.ping-req']> {
+    const { transport } = this.#options;
     if (this.#keepsSilentTo(from) || !this.#others().includes(target)) return SILENCE;
     const [ofTarget] = newsIn(gossip).filter(({ node }) => node === target);
     this.#hear(gossip.filter(([node]) => node !== target));
     const timeoutMs = (deadlineMs - this.#nowMs) * HELPER_SHARE;
     const outcome = await this.#ping(target, timeoutMs, ofTarget);
+    const isReached = outcome === 'answered';
+    const address = isReached ? transport.addressOf(target) : undefined;
     // What it refuted is told at once: without that, one who asked would take it for what it was before.
-    const refuted = outcome === 'answered' ? this.#swim.newsOf(target) : undefined;
-    return { ok: true, reply: { outcome, gossip: linesOf(this.#swim.newsFor(from, refuted)) } };
+    const refuted = isReached ? this.#swim.newsOf(target) : undefined;
+    const told = linesOf(this.#swim.newsFor(from, refuted));
+    return { ok: true, reply: { outcome, address, gossip: told } };
   }
 
   async #answerSync(

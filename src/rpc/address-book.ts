@@ -5,13 +5,15 @@ interface Places {
   listed: Address | undefined;
   /** What a handshake showed: this node answered there, or named it as its own. */
   shown: Address | undefined;
-  /** The one of both that is used. */
+  /** Where another member reached it. */
+  heard: Address | undefined;
+  /** The one of them that is used. */
   current: Address | undefined;
 }
 
 /**
- * Where nodes are reached. A handshake beats the ring; where one place fails the other is tried, so
- * that a node is found again whichever of the two is out of date.
+ * Where nodes are reached. A handshake beats the ring, and both what others say; where one place fails the
+ * next is tried, so that a node is found again whichever of them is out of date.
  */
 export class AddressBook {
   readonly #places = new Map<NodeId, Places>();
@@ -41,12 +43,19 @@ export class AddressBook {
     places.current ??= address;
   }
 
+  /** Another member reached it there: worth a try, too, and no reason to forget what it showed itself. */
+  hear(node: NodeId, address: Address): void {
+    const places = this.#placesOf(node);
+    places.heard = address;
+    places.current ??= address;
+  }
+
   /** Nobody could be reached at `address`: those who were sought there are sought elsewhere next. */
   fail(address: Address): void {
     for (const places of this.#places.values()) {
       if (places.current !== address) continue;
-      places.current =
-        [places.shown, places.listed].find((each) => each !== address && each) ?? address;
+      const known = placesIn(places);
+      places.current = known[(known.indexOf(address) + 1) % known.length] ?? address;
     }
   }
 
@@ -56,15 +65,21 @@ export class AddressBook {
     if (places === undefined) return;
     if (places.shown === address) places.shown = undefined;
     if (places.listed === address) places.listed = undefined;
-    if (places.current === address) places.current = places.shown ?? places.listed;
+    if (places.heard === address) places.heard = undefined;
+    if (places.current === address) places.current = placesIn(places)[0];
   }
 
   #placesOf(node: NodeId): Places {
     let places = this.#places.get(node);
     if (places === undefined) {
-      places = { listed: undefined, shown: undefined, current: undefined };
+      places = { listed: undefined, shown: undefined, heard: undefined, current: undefined };
       this.#places.set(node, places);
     }
     return places;
   }
+}
+
+/** Each once, the best first. */
+function placesIn({ shown, listed, heard }: Places): readonly Address[] {
+  return [...new Set([shown, listed, heard])].filter((place) => place !== undefined);
 }

@@ -94,7 +94,11 @@ const SHAPES: Shapes = {
   'swim.ping-req': {
     code: 9,
     request: { target: nodeId, gossip },
-    reply: { outcome: oneOf(['answered', 'refused', 'silent']), gossip },
+    reply: {
+      outcome: oneOf(['answered', 'refused', 'silent']),
+      address: optional(address),
+      gossip,
+    },
   },
   'swim.sync': {
     code: 10,

@@ -192,6 +192,8 @@ export interface Replies {
   /** What the ping of the one that was asked came to. */
   readonly 'swim.ping-req': {
     readonly outcome: PingOutcome;
+    /** Where the target answered. */
+    readonly address: Address | undefined;
     readonly gossip: readonly NewsLine[];
   };
   readonly 'swim.sync': { readonly members: readonly NewsLine[] };

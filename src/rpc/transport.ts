@@ -59,6 +59,12 @@ export interface Transport {
   /** Where a member can be found, as far as its ring says; what a handshake showed since then wins. */
   learnAddress(node: NodeId, address: Address): void;
 
+  /** Where `call` seeks a node now. */
+  addressOf(node: NodeId): Address | undefined;
+
+  /** Another member has reached a node there: `call` tries it where what this node knows itself fails. */
+  hearAddress(node: NodeId, address: Address): void;
+
   /** Requests from peers are refused until this was called. */
   serve(handlers: Handlers): void;
 

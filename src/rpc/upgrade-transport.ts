@@ -120,6 +120,14 @@ export class UpgradeTransport implements Transport {
     this.#book.list(node, address);
   }
 
+  addressOf(node: NodeId): Address | undefined {
+    return this.#book.addressOf(node);
+  }
+
+  hearAddress(node: NodeId, address: Address): void {
+    this.#book.hear(node, address);
+  }
+
   serve(handlers: Handlers): void {
     this.#handlers = handlers;
   }

@@ -82,9 +82,39 @@ test('two nodes that come back each at the address of the other are who they wer
   expect(await misread(cluster.nodes, KEYS, 'after')).toEqual([]);
 }, 180_000);
 
+test('two members that moved one after the other find each other through a third, which may go then', async () => {
+  const cluster = await FaultCluster.start({
+    network: 'proxies',
+    environment: { QUORATE_REPLACE_AFTER: '10m', QUORATE_LAST_SURVIVOR: 'wait' },
+  });
+  onTestFinished(() => cluster.stop());
+  const [third, ...moved] = cluster.nodes as [FaultNode, FaultNode, FaultNode];
+  await settled(cluster.nodes);
+  for (const node of moved) {
+    await node.stop();
+    // The others find nothing any more where the ring lists it.
+    await node.proxy.close();
+    node.start({ QUORATE_ADVERTISE: new URL(node.url).host });
+    await settled(cluster.nodes);
+  }
+  for (const node of moved)
+    await expect.poll(() => answeredTo(node), { timeout: 30_000 }).toHaveLength(3);
+  await third.kill();
+  await expect
+    .poll(async () => (await moved[0].put('k', 'v')).status, { timeout: 30_000 })
+    .toBe(201);
+  for (const node of moved) expect((await node.get('k')).body.toString()).toBe('v');
+}, 180_000);
+
 /** The settings with which another node listens, and is found, where this one was. */
 function addressOf({ address }: FaultNode): Readonly<Record<string, string>> {
   return { QUORATE_PORT: address.split(':')[1] ?? '', QUORATE_ADVERTISE: address };
+}
+
+/** Members that this one has asked for what they keep, and that answered. */
+async function answeredTo(node: FaultNode): Promise<readonly string[]> {
+  const members = (await clusterReport(node))?.members ?? [];
+  return members.filter(({ keys }) => keys !== undefined).map(({ name }) => name);
 }
 
 function namesById({ members }: ClusterReport): ReadonlyMap<string, string> {

@@ -240,6 +240,26 @@ test('all members are pinged once at the start, and are ready to be counted then
   expect(group.at(A).missing()).toEqual([]);
 });
 
+describe('where a member is', () => {
+  test('is told by the helper that has reached it', async () => {
+    const group = new Group();
+    group.fate = (from, to) => (from === A && to === B ? 'refused' : 'arrives');
+    for (const self of [A, B, C]) await group.start(self);
+    await group.pass(1_500);
+    expect(group.heard).toContainEqual({ by: A, of: B, address: addressAsKnown(C, B) });
+    expect(group.heard.every(({ by, of }) => by === A && of === B)).toBe(true);
+  });
+
+  test('is not told by one that has not', async () => {
+    const group = new Group();
+    group.fate = (_from, to) => (to === B ? 'refused' : 'arrives');
+    for (const self of [A, B, C]) await group.start(self);
+    await group.pass(1_500);
+    expect(group.asked).toBeGreaterThan(0);
+    expect(group.heard).toEqual([]);
+  });
+});
+
 test('a member that only others have reached is missing, and looked for where it may have moved', async () => {
   const group = new Group();
   group.fate = (from, to) => (from === A && to === B ? 'refused' : 'arrives');
@@ -376,6 +396,8 @@ class Group {
   readonly clock = new HandClock();
   readonly pings: { readonly from: NodeId; readonly to: NodeId; readonly atMs: number }[] = [];
   readonly catchUps: { readonly by: NodeId; readonly from: NodeId }[] = [];
+  /** Where members were told that others are. */
+  readonly heard: { readonly by: NodeId; readonly of: NodeId; readonly address: Address }[] = [];
   asked = 0;
   /** Whole tables are not exchanged: what is heard came with a ping. */
   exchangesFail = false;
@@ -509,6 +531,8 @@ class Group {
       call: call as Transport['call'],
       callAddress: unused,
       learnAddress: unused,
+      addressOf: (node) => addressAsKnown(self, node),
+      hearAddress: (of, address) => void this.heard.push({ by: self, of, address }),
       serve: unused,
       close: unused,
     };
@@ -532,6 +556,11 @@ const TERMS = {
   graceMs: 60_000,
   lastSurvivor: 'use' as const,
 };
+
+/** Each has reached the other somewhere else. */
+function addressAsKnown(by: NodeId, of: NodeId): Address {
+  return `${of}.as.known.to.${by}:7400` as Address;
+}
 
 function found<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new Error('there is no such node');

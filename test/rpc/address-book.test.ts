@@ -27,6 +27,26 @@ describe('the address book', () => {
     expect(book.addressOf(node)).toBe(ring);
   });
 
+  test('tries what another member said, and forgets nothing else for it', () => {
+    const book = new AddressBook();
+    const heard = 'heard:1' as Address;
+    book.hear(node, heard);
+    expect(book.addressOf(node)).toBe(heard);
+    book.show(node, shown);
+    book.list(node, ring);
+    book.hear(node, heard);
+    for (const next of [shown, ring, heard, shown]) {
+      expect(book.addressOf(node)).toBe(next);
+      book.fail(next);
+    }
+    expect(book.addressOf(node)).toBe(ring);
+    book.strike(node, heard);
+    for (const next of [ring, shown, ring]) {
+      expect(book.addressOf(node)).toBe(next);
+      book.fail(next);
+    }
+  });
+
   test('stays with the only place it knows', () => {
     const book = new AddressBook();
     book.list(node, ring);

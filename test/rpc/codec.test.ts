@@ -163,6 +163,7 @@ describe('the codec', () => {
     ['swim.ping', { gossip: [['00112233aabbccdd', 'suspect', 1, 'node1']] }],
     ['swim.ping', { gossip: Array(65).fill(['00112233aabbccdd', 'alive', 1, undefined]) }],
     ['swim.ping-req', { outcome: 'dead' }],
+    ['swim.ping-req', { address: 'file:///etc/passwd' }],
     ['membership.introduce', { node: '00112233AABBCCDD' }],
     ['membership.introduce', { node: '00112233aabbccdd0' }],
     ['membership.introduce', { name: 'x'.repeat(256) }],

@@ -97,8 +97,8 @@ export const MESSAGE_SAMPLES: Samples = {
   'swim.ping-req': {
     requests: [{ type: 'swim.ping-req', target: other, gossip }],
     replies: [
-      { outcome: 'refused', gossip },
-      { outcome: 'answered', gossip: [] },
+      { outcome: 'refused', address: undefined, gossip },
+      { outcome: 'answered', address: 'node3:7400' as Address, gossip: [] },
     ],
   },
   'swim.sync': {

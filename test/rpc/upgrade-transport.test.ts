@@ -443,6 +443,21 @@ describe('addresses', () => {
       expect(await a.transport.call(nodeId, READ, CLIENT)).toMatchObject({ ok: true });
     }, 5_000);
   });
+
+  test('of two nodes that both moved are learned from what a third one says', async () => {
+    const [a, b] = [await start(), await start()];
+    a.transport.learnAddress(b.nodeId, await nowhere());
+    b.transport.learnAddress(a.nodeId, await nowhere());
+    expect(await a.transport.call(b.nodeId, READ, CLIENT)).toMatchObject({ ok: false });
+    a.transport.hearAddress(b.nodeId, b.address);
+    await vi.waitFor(async () => {
+      expect(await a.transport.call(b.nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+    }, 5_000);
+    expect(a.transport.addressOf(b.nodeId)).toBe(b.address);
+    await vi.waitFor(async () => {
+      expect(await b.transport.call(a.nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+    }, 5_000);
+  });
 });
 
 describe('who is not to be talked to', () => {

@@ -155,6 +155,10 @@ export class SimulatedNetwork {
       callAddress: (address, request, callOptions) =>
         this.#callAddress(own, book, address, request, callOptions),
       learnAddress: (node, address) => void book.set(node, address),
+      addressOf: (node) => book.get(node),
+      hearAddress: (node, address) => {
+        if (!book.has(node)) book.set(node, address);
+      },
       serve: (handlers) => {
         own.handlers = handlers;
       },
