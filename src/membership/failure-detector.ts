@@ -58,7 +58,7 @@ export interface FailureDetectorOptions {
   /** Asks a member that knows a newer ring for it. */
   readonly catchUp: (from: NodeId) => Promise<void>;
   /** Called now and then while members are missing: they may have moved. */
-  readonly onMissing: () => Promise<void>;
+  readonly onMissing: (missing: readonly NodeId[]) => Promise<void>;
   readonly onChange: (member: NodeId, before: MemberState, now: MemberState) => void;
 }
 
@@ -111,7 +111,8 @@ export class FailureDetector {
         random,
         everyMs: LOOK_FOR_MISSING_EVERY_MS,
         turn: async () => {
-          if (this.missing().length > 0) await options.onMissing();
+          const missing = this.missing();
+          if (missing.length > 0) await options.onMissing(missing);
           this.#lookedOnce = true;
         },
         onError,

@@ -31,6 +31,9 @@ export function settingsUnlike(member: Member, terms: FoundingTerms): readonly s
 }
 
 /** The founders that count: a node that was given no list founds alone. */
-export function foundersOf(terms: FoundingTerms): readonly Address[] {
-  return terms.founders.length > 0 ? terms.founders : [terms.address()];
+export function foundersOf({
+  founders,
+  address,
+}: Pick<FoundingTerms, 'founders' | 'address'>): readonly Address[] {
+  return founders.length > 0 ? founders : [address()];
 }

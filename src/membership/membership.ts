@@ -25,12 +25,13 @@ import { Founding } from './founding.ts';
 import type { FoundingTerms } from './founding-terms.ts';
 import { GivenUp } from './given-up.ts';
 import type { Identity } from './identity.ts';
+import { MovedMembers } from './moved-members.ts';
 import { PeerClocks } from './peer-clocks.ts';
 import { QuorumLease } from './quorum-lease.ts';
 import { RememberedBounds, withBound } from './remembered-bounds.ts';
 import { RingAcceptor } from './ring-acceptor.ts';
 import { RingHolder } from './ring-holder.ts';
-import { isHeldByMost, lookForMoved, takeRingOf } from './ring-inquiry.ts';
+import { isHeldByMost, takeRingOf } from './ring-inquiry.ts';
 import { RingJournal } from './ring-journal.ts';
 import { type Decision, RingRegister } from './ring-register.ts';
 import type { StartedWith } from './started-with.ts';
@@ -116,6 +117,7 @@ export class Membership {
     const self = identity.nodeId;
     const shared = { self, identity, terms, rings, bounds, transport, clock, random, log };
     this.#founding = new Founding({ ...shared, onRefused: options.onRefused });
+    const moved = new MovedMembers({ ...shared, random: options.probeRandom });
     this.detector = new FailureDetector({
       ...shared,
       random: options.probeRandom,
@@ -126,7 +128,7 @@ export class Membership {
       silentTo: () => acceptor.silentTo,
       lends: () => acceptor.endsLeasesSince === undefined,
       catchUp: (from) => this.catchUp(from),
-      onMissing: () => lookForMoved(terms, shared),
+      onMissing: (missing) => moved.look(missing),
       onChange: (member, _before, now) => this.#tellOf(member, now, log),
     });
     this.#boundsLoop = new Loop({

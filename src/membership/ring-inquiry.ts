@@ -2,16 +2,15 @@
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Transport } from '../rpc/transport.ts';
-import { type FoundingTerms, foundersOf } from './founding-terms.ts';
 import type { RingHolder } from './ring-holder.ts';
 
-const INTRODUCE = { type: 'membership.introduce' } as const;
-const CALL = { timeoutMs: 2_000, traffic: 'membership' } as const;
+export const INTRODUCE = { type: 'membership.introduce' } as const;
+export const CALL = { timeoutMs: 2_000, traffic: 'membership' } as const;
 
 /** Who asks, and what it does with an answer. */
 export interface Inquirer {
   readonly self: NodeId;
-  readonly rings: RingHolder;
+  readonly rings: Pick<RingHolder, 'ring' | 'adopt'>;
   readonly transport: Transport;
 }
 
@@ -23,25 +22,6 @@ export async function takeRingOf(
   if (from === self) return;
   const answer = await transport.call(from, { type: 'membership.ring' }, CALL);
   if (answer.ok && answer.reply.ring !== undefined) await rings.adopt(answer.reply.ring);
-}
-
-/**
- * Asks again who lives at the listed addresses, and where members lived: one may have come back with
- * another address, or the cluster may have gone on without this node.
- */
-export async function lookForMoved(terms: FoundingTerms, inquirer: Inquirer): Promise<void> {
-  const { rings, transport } = inquirer;
-  const lived = (rings.ring?.members ?? []).map(({ address }) => address);
-  const addresses = new Set([...foundersOf(terms), ...lived]);
-  addresses.delete(terms.address());
-  const answers = await Promise.all(
-    [...addresses].map((address) => transport.callAddress(address, INTRODUCE, CALL)),
-  );
-  // Whoever this node knew may have been replaced, all of them: then only strangers can tell it so.
-  const ahead = answers.find(
-    (answer) => answer.ok && answer.reply.epoch > (rings.ring?.epoch ?? 0),
-  );
-  if (ahead?.ok) await takeRingOf(ahead.from, inquirer);
 }
 
 /**

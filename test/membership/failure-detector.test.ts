@@ -267,6 +267,7 @@ test('a member that only others have reached is missing, and looked for where it
   await group.pass(1_500);
   expect(group.at(A).state(B)).toBe('alive');
   expect(group.at(A).missing()).toEqual([B]);
+  expect(group.sought).toEqual([B]);
   expect(group.at(A).metMajority).toBe(false);
   const before = group.searches;
   await group.pass(3_000);
@@ -402,6 +403,8 @@ class Group {
   /** Whole tables are not exchanged: what is heard came with a ping. */
   exchangesFail = false;
   searches = 0;
+  /** Whom the last one was for. */
+  sought: readonly NodeId[] = [];
   /** How long one takes. */
   search: Promise<void> = Promise.resolve();
   /** How long an answer takes. */
@@ -481,8 +484,9 @@ class Group {
       silentTo: () => this.silentTo.get(self) ?? [],
       lends: () => !this.lendNothing.has(self),
       catchUp: async (from) => void this.catchUps.push({ by: self, from }),
-      onMissing: () => {
+      onMissing: (missing) => {
         this.searches++;
+        this.sought = missing;
         return this.search;
       },
       onChange: (of, _before, now) => this.#changes.push({ by: self, of, now }),
