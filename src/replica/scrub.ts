@@ -34,10 +34,15 @@ interface Found {
   misplaced: number;
 }
 
+/** What was read, and when the walk goes on. */
+interface Step {
+  readonly entries: readonly Entry[];
+  readonly goesOn: 'now' | 'next turn' | 'never';
+}
+
 export class Scrub {
   readonly #store: Store;
-  /** All that is walked through. */
-  readonly #records: KeyRange;
+  readonly #places: RecordPlaces;
   readonly #counts: KeyCounts;
   readonly #lossy: LossyPartitions;
   readonly #counters: Counters;
@@ -45,6 +50,10 @@ export class Scrub {
   readonly #onDamaged: (key: Key) => void;
   /** Where the walk goes on. */
   #next: Uint8Array;
+  /** The partition that is read by its own range, because reading on from there failed. */
+  #alone: Partition | undefined;
+  /** That failed as well, in the turn before. */
+  #isDoubted = false;
   /** Where the walk is: partitions below are judged, those above not entered yet. */
   #within: Partition | undefined;
   #found: Found = nothingFound();
@@ -61,8 +70,8 @@ export class Scrub {
     readonly onDamaged: (key: Key) => void;
   }) {
     this.#store = options.store;
-    this.#records = options.places.all;
-    this.#next = this.#records.start;
+    this.#places = options.places;
+    this.#next = this.#places.all.start;
     this.#counts = options.counts;
     this.#lossy = options.lossy;
     this.#counters = options.counters;
@@ -88,31 +97,84 @@ export class Scrub {
     let records = 0;
     let bytes = 0;
     while (records < RECORDS_A_TURN && bytes < BYTES_A_TURN) {
-      const page = await this.#readPage();
-      for (const entry of page ?? []) {
+      const { entries, goesOn } = await this.#readOn();
+      for (const entry of entries) {
         await this.#take(entry);
-        records += 1;
         bytes += entry.value.length;
       }
-      if (page === undefined || page.length < PAGE) return false;
+      if (goesOn === 'never') return false;
+      if (goesOn === 'next turn') return true;
+      records += Math.max(1, entries.length);
     }
     return true;
   }
 
-  async #readPage(): Promise<readonly Entry[] | undefined> {
-    try {
-      const page = await this.#store.scan({ start: this.#next, end: this.#records.end }, PAGE);
-      const last = page.at(-1);
-      if (last !== undefined) this.#next = keyAfter(last.key);
-      return page;
-    } catch (error) {
-      if (!(error instanceof StoreReadError)) throw error;
-      // What lies behind this place cannot be walked: all of it may be missing.
-      this.#log.error('the scrub cannot read on; what lies there counts as missing', {
-        err: error,
-      });
-      return undefined;
+  /**
+   * Where reading on fails, partitions are read each by itself: what lies behind the place that cannot be
+   * read is not lost. One that fails by itself is read once more in the next turn, and then passed over.
+   */
+  async #readOn(): Promise<Step> {
+    const entries = await this.#tryToRead({ start: this.#next, end: this.#rangeEnd });
+    if (!(entries instanceof StoreReadError)) return this.#stepPast(entries);
+    if (this.#alone === undefined) return this.#readAlone();
+    if (!this.#isDoubted) {
+      this.#isDoubted = true; // the error may be a passing one
+      return { entries: [], goesOn: 'next turn' };
     }
+    this.#log.error(
+      'the scrub cannot read all of a partition; what lies there counts as missing; replace this disk',
+      { partition: this.#alone, err: entries },
+    );
+    await this.#passOver(this.#alone);
+    return { entries: [], goesOn: 'now' };
+  }
+
+  #stepPast(entries: readonly Entry[]): Step {
+    this.#isDoubted = false;
+    const last = entries.at(-1);
+    if (last !== undefined) this.#next = keyAfter(last.key);
+    if (entries.length === PAGE) return { entries, goesOn: 'now' };
+    if (this.#alone === undefined) return { entries, goesOn: 'never' };
+    this.#leave(this.#alone);
+    return { entries, goesOn: 'now' };
+  }
+
+  /** From the next partition on that is known to hold something, by its own range. */
+  #readAlone(): Step {
+    const next = this.#counts.partitions
+      .map((partition) => ({ partition, range: this.#places.of(partition) }))
+      .find(({ range }) => Buffer.compare(range.end, this.#next) > 0);
+    if (next === undefined) return { entries: [], goesOn: 'never' };
+    const { partition, range } = next;
+    if (Buffer.compare(range.start, this.#next) > 0) this.#next = range.start;
+    this.#alone = partition;
+    return { entries: [], goesOn: 'now' };
+  }
+
+  async #tryToRead(range: KeyRange): Promise<readonly Entry[] | StoreReadError> {
+    try {
+      return await this.#store.scan(range, PAGE);
+    } catch (error) {
+      if (error instanceof StoreReadError) return error;
+      throw error;
+    }
+  }
+
+  get #rangeEnd(): Uint8Array {
+    return (this.#alone === undefined ? this.#places.all : this.#places.of(this.#alone)).end;
+  }
+
+  /** The rest of the partition cannot be read. */
+  async #passOver(partition: Partition): Promise<void> {
+    await this.#enter(partition);
+    await this.#judgeUpTo((partition + 1) as Partition);
+    this.#leave(partition);
+  }
+
+  #leave(partition: Partition): void {
+    this.#next = this.#places.of(partition).end;
+    this.#alone = undefined;
+    this.#isDoubted = false;
   }
 
   async #take({ key: place, value }: Entry): Promise<void> {
@@ -138,7 +200,9 @@ export class Scrub {
   }
 
   #startAgain(): void {
-    this.#next = this.#records.start;
+    this.#next = this.#places.all.start;
+    this.#alone = undefined;
+    this.#isDoubted = false;
     this.#within = undefined;
     this.#found = nothingFound();
     this.#expected.clear();

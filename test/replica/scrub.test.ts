@@ -143,6 +143,40 @@ describe('a scrub', () => {
     expect(await node.stateOf(P, 'b')).toBe('damaged');
   });
 
+  test('holds only the partition against the disk that cannot be read by itself', async () => {
+    const node = await open();
+    const partitions = [1, 3, 5, 7, 9] as Partition[];
+    for (const partition of partitions) {
+      for (let n = 0; n < 40; n++) await node.replica.apply(partition, record(`${n}`), OVER);
+    }
+    node.store.unreadableAt = PLACES.at(5 as Partition, '20' as Key);
+    await node.walk();
+    await node.lose(9 as Partition, '0');
+    await node.walk(); // what lies behind the unreadable place is still walked through
+    node.store.unreadableAt = undefined;
+    const absent = partitions.map((partition) => node.stateOf(partition, 'never written'));
+    expect(await Promise.all(absent)).toEqual([
+      ...['nothing', 'nothing'],
+      ...['damaged', 'nothing'],
+      'damaged',
+    ]);
+    await node.walk();
+    const counts = await KeyCounts.open(node.store);
+    expect(partitions.map((partition) => counts.keys(partition))).toEqual([40, 40, 40, 40, 39]);
+  });
+
+  test('holds an error that passes against nobody', async () => {
+    const node = await open();
+    for (const partition of [P, OTHER]) await node.replica.apply(partition, record('a'), OVER);
+    node.store.unreadable = true;
+    await node.scrub.turn();
+    node.store.unreadable = false;
+    await node.walk();
+    expect(await node.stateOf(P, 'b')).toBe('nothing');
+    expect(await node.stateOf(OTHER, 'b')).toBe('nothing');
+    expect(node.counters.get('records_missing_total')).toBe(0);
+  });
+
   test('walks on page by page, so that one turn never reads everything', async () => {
     const node = await open();
     for (let n = 0; n < 1_200; n++) await node.replica.apply(P, record(`key${n}`), OVER);
@@ -243,6 +277,8 @@ async function open(store = new TestStore()) {
 class TestStore extends MemoryStore implements Store {
   full = false;
   unreadable = false;
+  /** A scan that would come across this place fails. */
+  unreadableAt: Uint8Array | undefined;
   scanned = 0;
 
   override async batch(...[changes]: Parameters<MemoryStore['batch']>): Promise<void> {
@@ -253,6 +289,9 @@ class TestStore extends MemoryStore implements Store {
   override async scan(...[range, limit]: Parameters<MemoryStore['scan']>) {
     if (this.unreadable) throw new StoreReadError('a page is damaged');
     const entries = await super.scan(range, limit);
+    const bad = this.unreadableAt;
+    if (bad && entries.some(({ key }) => Buffer.compare(key, bad) === 0))
+      throw new StoreReadError('a page is damaged');
     this.scanned += entries.length;
     return entries;
   }
