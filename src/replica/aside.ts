@@ -1,11 +1,12 @@
 import { ownKey, placeOf } from '../storage/keys.ts';
 import { readOwn } from '../storage/own-state.ts';
+import { readPage } from '../storage/page.ts';
 import type { RecordPlaces } from '../storage/record-places.ts';
 import { type Entry, type Store, StoreReadError } from '../storage/store.ts';
 import { keyAfter } from '../storage/store-limits.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
 
-/** Entries read at once; each may be as large as a value. */
+/** Entries read at once; fewer when they are large. */
 const PAGE = 32;
 
 /** A record that was set aside. */
@@ -40,7 +41,8 @@ export class Aside {
     const { start, end } = this.#places.all;
     const from = place === undefined ? start : keyAfter(place);
     try {
-      return (await this.#store.scan({ start: from, end }, PAGE)).map(asideRecord);
+      const { entries } = await readPage(this.#store, { start: from, end }, PAGE);
+      return entries.map(asideRecord);
     } catch (error) {
       if (error instanceof StoreReadError) return 'unreadable';
       throw error;

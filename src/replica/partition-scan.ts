@@ -8,15 +8,14 @@ import { LeafDigests, leafOf } from '../merkle/leaf-digests.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { placeOf } from '../storage/keys.ts';
+import { readPage } from '../storage/page.ts';
 import type { RecordPlaces } from '../storage/record-places.ts';
 import { type Store, StoreReadError } from '../storage/store.ts';
 import { checksumOf, openSealed, type SealedRecord } from '../version/record-codec.ts';
 import type { KeyCounts } from './key-counts.ts';
 
-/** Most entries read at once; after a page of large ones it is fewer. */
-const MAX_PAGE = 32;
-const FIRST_PAGE = 8;
-const LARGE_PAGE_BYTES = 512 * 1024;
+/** Entries read at once; fewer when they are large. */
+const PAGE = 32;
 /**
  * How long walks, all together, go on before other work has its turn, and how long that turn is,
  * milliseconds: a request waits for one slice at the most, and a third of a core is enough for transfers.
@@ -61,14 +60,12 @@ export class PartitionScan {
   /** From the start of the partition, or behind the key `after`. @throws StoreReadError */
   async *walk(partition: Partition, after?: Key): AsyncGenerator<readonly Scanned[], void> {
     let last = after;
-    let limit = FIRST_PAGE;
     for (;;) {
       await this.#turn();
-      const entries = await this.#store.scan(this.#places.of(partition, last), limit);
+      const range = this.#places.of(partition, last);
+      const { entries, isLast } = await readPage(this.#store, range, PAGE);
       const page: Scanned[] = [];
-      let bytes = 0;
       for (const { key: place, value } of entries) {
-        bytes += value.length;
         const key = placeOf(place)?.key;
         if (key === undefined) continue;
         const record = openSealed(value);
@@ -78,8 +75,7 @@ export class PartitionScan {
         last = key;
       }
       if (page.length > 0) yield page;
-      if (entries.length < limit) return;
-      limit = bytes > LARGE_PAGE_BYTES ? Math.max(1, limit >> 1) : Math.min(MAX_PAGE, limit * 2);
+      if (isLast) return;
     }
   }
 

@@ -8,6 +8,7 @@ import type { Key, Partition } from '../ids.ts';
 import { invariant } from '../invariant.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { dropOwn } from '../storage/own-state.ts';
+import { readPage } from '../storage/page.ts';
 import type { RecordPlaces } from '../storage/record-places.ts';
 import {
   type Change,
@@ -64,7 +65,7 @@ const UNSOUND: Held = { state: 'damaged', cause: 'unsound' };
 const MISSING: Held = { state: 'damaged', cause: 'missing' };
 const ON_DISK = Promise.resolve();
 
-/** Surplus records that one batch removes. */
+/** Surplus records that one batch removes; fewer when they are large. */
 const DISCARDED_AT_ONCE = 256;
 
 /** Applies under way at once; beyond it the replica says that it is overloaded. */
@@ -263,17 +264,17 @@ export class Replica {
   }
 
   async #removeSome(partition: Partition): Promise<Discarded> {
-    const page = await this.#store.scan(this.#places.of(partition), DISCARDED_AT_ONCE);
-    const tombstones = page.filter(({ value }) => openSealed(value)?.tombstone).length;
-    const gone = { values: page.length - tombstones, tombstones };
-    const isLast = page.length < DISCARDED_AT_ONCE;
+    const range = this.#places.of(partition);
+    const { entries, isLast } = await readPage(this.#store, range, DISCARDED_AT_ONCE);
+    const tombstones = entries.filter(({ value }) => openSealed(value)?.tombstone).length;
+    const gone = { values: entries.length - tombstones, tombstones };
     const turn = isLast
       ? this.#counts.removeLast(partition, gone)
       : this.#counts.remove(partition, gone);
     let durable = false;
     try {
       await this.#store.batch([
-        ...page.map(({ key }) => ({ type: 'delete', key }) as const),
+        ...entries.map(({ key }) => ({ type: 'delete', key }) as const),
         ...turn.changes,
         ...(isLast ? [dropOwn(`lossy/${partition}`)] : []),
       ]);

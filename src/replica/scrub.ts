@@ -5,6 +5,7 @@
  */
 import type { Key, Partition } from '../ids.ts';
 import { placeOf } from '../storage/keys.ts';
+import { type Page, readPage } from '../storage/page.ts';
 import type { RecordPlaces } from '../storage/record-places.ts';
 import { type Entry, type KeyRange, type Store, StoreReadError } from '../storage/store.ts';
 import { keyAfter } from '../storage/store-limits.ts';
@@ -14,7 +15,7 @@ import { openSealed } from '../version/record-codec.ts';
 import type { KeyCounts } from './key-counts.ts';
 import type { LossyPartitions } from './lossy-partitions.ts';
 
-/** Entries read at once; each may be as large as a value. */
+/** Entries read at once; fewer when they are large. */
 const PAGE = 32;
 /** What one turn reads at most. */
 const RECORDS_A_TURN = 500;
@@ -114,8 +115,8 @@ export class Scrub {
    * read is not lost. One that fails by itself is read once more in the next turn, and then passed over.
    */
   async #readOn(): Promise<Step> {
-    const entries = await this.#tryToRead({ start: this.#next, end: this.#rangeEnd });
-    if (!(entries instanceof StoreReadError)) return this.#stepPast(entries);
+    const page = await this.#tryToRead({ start: this.#next, end: this.#rangeEnd });
+    if (!(page instanceof StoreReadError)) return this.#stepPast(page);
     if (this.#alone === undefined) return this.#readAlone();
     if (!this.#isDoubted) {
       this.#isDoubted = true; // the error may be a passing one
@@ -123,17 +124,17 @@ export class Scrub {
     }
     this.#log.error(
       'the scrub cannot read all of a partition; what lies there counts as missing; replace this disk',
-      { partition: this.#alone, err: entries },
+      { partition: this.#alone, err: page },
     );
     await this.#passOver(this.#alone);
     return { entries: [], goesOn: 'now' };
   }
 
-  #stepPast(entries: readonly Entry[]): Step {
+  #stepPast({ entries, isLast }: Page): Step {
     this.#isDoubted = false;
     const last = entries.at(-1);
     if (last !== undefined) this.#next = keyAfter(last.key);
-    if (entries.length === PAGE) return { entries, goesOn: 'now' };
+    if (!isLast) return { entries, goesOn: 'now' };
     if (this.#alone === undefined) return { entries, goesOn: 'never' };
     this.#leave(this.#alone);
     return { entries, goesOn: 'now' };
@@ -151,9 +152,9 @@ export class Scrub {
     return { entries: [], goesOn: 'now' };
   }
 
-  async #tryToRead(range: KeyRange): Promise<readonly Entry[] | StoreReadError> {
+  async #tryToRead(range: KeyRange): Promise<Page | StoreReadError> {
     try {
-      return await this.#store.scan(range, PAGE);
+      return await readPage(this.#store, range, PAGE);
     } catch (error) {
       if (error instanceof StoreReadError) return error;
       throw error;

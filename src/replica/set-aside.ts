@@ -11,6 +11,7 @@
 import { StartupError } from '../errors.ts';
 import { type OwnName, ownKey, ownRange, placeOf } from '../storage/keys.ts';
 import { keepOwn, readOwn } from '../storage/own-state.ts';
+import { readPage } from '../storage/page.ts';
 import { RecordPlaces } from '../storage/record-places.ts';
 import { type Change, type Entry, type Store, StoreFullError } from '../storage/store.ts';
 import { keyAfter } from '../storage/store-limits.ts';
@@ -18,7 +19,7 @@ import type { Log } from '../telemetry/log.ts';
 import { merge } from '../version/merge.ts';
 import { openSealed } from '../version/record-codec.ts';
 
-/** Entries read at once. */
+/** Entries read at once; fewer when they are large. */
 const PAGE = 100;
 
 /**
@@ -61,9 +62,9 @@ async function setAside(store: Store, departed: unknown): Promise<void> {
  */
 async function takeAlong(store: Store, places: RecordPlaces): Promise<void> {
   for (;;) {
-    const left = await store.scan(places.other.all, PAGE);
-    if (left.length === 0) return;
-    const changes = left.map(async (entry): Promise<readonly Change[]> => {
+    const { entries } = await readPage(store, places.other.all, PAGE);
+    if (entries.length === 0) return;
+    const changes = entries.map(async (entry): Promise<readonly Change[]> => {
       const gone = { type: 'delete', key: entry.key } as const;
       const moved = await movedTo(places, entry, store);
       return moved === undefined ? [gone] : [gone, moved];
@@ -94,12 +95,12 @@ async function everythingElse(store: Store): Promise<readonly Change[]> {
   const { start, end } = ownRange('');
   let next = start;
   for (;;) {
-    const page = await store.scan({ start: next, end }, PAGE);
-    for (const { key } of page) {
+    const { entries, isLast } = await readPage(store, { start: next, end }, PAGE);
+    for (const { key } of entries) {
       if (!stays.some((name) => name.equals(key))) changes.push({ type: 'delete', key });
     }
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return changes;
+    const last = entries.at(-1);
+    if (last === undefined || isLast) return changes;
     next = keyAfter(last.key);
   }
 }

@@ -34,8 +34,8 @@ export class FailStopStore implements Store {
     await this.#orFail(() => this.#store.batch(changes));
   }
 
-  async scan(range: KeyRange, limit: number): Promise<readonly Entry[]> {
-    return this.#unlessFailed(() => this.#store.scan(range, limit));
+  async scan(range: KeyRange, limit: number, maxBytes?: number): Promise<readonly Entry[]> {
+    return this.#unlessFailed(() => this.#store.scan(range, limit, maxBytes));
   }
 
   async deleteRange(range: KeyRange): Promise<void> {

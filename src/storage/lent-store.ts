@@ -23,8 +23,8 @@ export class LentStore implements Store {
     return this.#unlessEnded(() => this.#store.batch(changes));
   }
 
-  scan(range: KeyRange, limit: number): Promise<readonly Entry[]> {
-    return this.#unlessEnded(() => this.#store.scan(range, limit));
+  scan(range: KeyRange, limit: number, maxBytes?: number): Promise<readonly Entry[]> {
+    return this.#unlessEnded(() => this.#store.scan(range, limit, maxBytes));
   }
 
   deleteRange(range: KeyRange): Promise<void> {

@@ -85,16 +85,15 @@ class LmdbStore implements Store {
     await this.#commits.add(changes);
   }
 
-  async scan(range: KeyRange, limit: number): Promise<readonly Entry[]> {
+  async scan(
+    range: KeyRange,
+    limit: number,
+    maxBytes = Number.POSITIVE_INFINITY,
+  ): Promise<readonly Entry[]> {
     this.#requireOpen();
     const part = usersPart(range);
     if (part === undefined || limit <= 0) return [];
-    const entries = orReadError(() =>
-      Array.from(this.#db.getRange(lmdbRange(part, limit)), ({ key, value }) => ({
-        key: plain(key),
-        value: plain(value),
-      })),
-    );
+    const entries = orReadError(() => this.#entriesIn(lmdbRange(part, limit), maxBytes));
     await endOfTurn(); // a loop of scans must not keep everything else waiting
     return entries;
   }
@@ -141,6 +140,18 @@ class LmdbStore implements Store {
     } catch (error) {
       throw await causeOfCommitFailure(error);
     }
+  }
+
+  #entriesIn(range: RangeOptions, maxBytes: number): readonly Entry[] {
+    const entries: Entry[] = [];
+    let bytes = 0;
+    // Each value is read when it is its turn: those behind the last one are not.
+    for (const { key, value } of this.#db.getRange(range)) {
+      entries.push({ key: plain(key), value: plain(value) });
+      bytes += value.length;
+      if (bytes >= maxBytes) break;
+    }
+    return entries;
   }
 
   #keysIn(range: KeyRange): readonly Uint8Array[] {

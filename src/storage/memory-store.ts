@@ -33,12 +33,20 @@ export class MemoryStore implements Store {
     }
   }
 
-  async scan(range: KeyRange, limit: number): Promise<readonly Entry[]> {
+  async scan(
+    range: KeyRange,
+    limit: number,
+    maxBytes = Number.POSITIVE_INFINITY,
+  ): Promise<readonly Entry[]> {
     this.#requireOpen();
     const entries: Entry[] = [];
+    let bytes = 0;
     for (const text of this.#keysIn(range, limit)) {
       const value = this.#values.get(text);
-      if (value !== undefined) entries.push({ key: bytesOf(text), value: value.slice() });
+      if (value === undefined) continue;
+      entries.push({ key: bytesOf(text), value: value.slice() });
+      bytes += value.length;
+      if (bytes >= maxBytes) break;
     }
     return entries;
   }

@@ -91,12 +91,21 @@ class RedisStore implements Store {
     if (failure !== undefined) throw failure.error;
   }
 
-  async scan(range: KeyRange, limit: number): Promise<readonly Entry[]> {
+  async scan(
+    range: KeyRange,
+    limit: number,
+    maxBytes = Number.POSITIVE_INFINITY,
+  ): Promise<readonly Entry[]> {
     this.#requireOpen();
     const part = usersPart(range);
     if (part === undefined || limit <= 0) return [];
-    // No batch is sent between the two commands, so that none is seen in part.
-    return this.#inTurn(async () => this.#read(await this.#namesIn(part, limit)));
+    // No batch is sent between the commands, so that none is seen in part.
+    return this.#inTurn(async () => {
+      const names = await this.#namesIn(part, limit);
+      return this.#read(
+        maxBytes === Number.POSITIVE_INFINITY ? names : await this.#upTo(names, maxBytes),
+      );
+    });
   }
 
   async deleteRange(range: KeyRange): Promise<void> {
@@ -167,6 +176,19 @@ class RedisStore implements Store {
   async #namesIn({ start, end }: KeyRange, limit: number): Promise<readonly string[]> {
     const [from, to] = [`[${nameOf(start)}`, `(${nameOf(end)}`];
     return this.#client.zrangebylex(REDIS_NAMES.index, from, to, 'LIMIT', 0, limit);
+  }
+
+  /** Those of `names` up to the one whose value makes it `maxBytes`. */
+  async #upTo(names: readonly string[], maxBytes: number): Promise<readonly string[]> {
+    const lengths = await Promise.all(
+      names.map((name) => this.#client.hstrlen(REDIS_NAMES.values, name)),
+    );
+    let bytes = 0;
+    const last = lengths.findIndex((length) => {
+      bytes += length;
+      return bytes >= maxBytes;
+    });
+    return last < 0 ? names : names.slice(0, last + 1);
   }
 
   async #read(names: readonly string[]): Promise<readonly Entry[]> {

@@ -41,13 +41,20 @@ export interface Store {
    * leaves it open what is on disk: the node must stop (see `FailStopStore`).
    */
   batch(changes: readonly Change[]): Promise<void>;
-  /** At most `limit` entries of the range, in key order. Fewer means that the range has ended. */
-  scan(range: KeyRange, limit: number): Promise<readonly Entry[]>;
+  /**
+   * At most `limit` entries of the range, in key order, and none behind the one whose value makes it
+   * `maxBytes` of values or more. Less of both means that the range has ended.
+   */
+  scan(range: KeyRange, limit: number, maxBytes?: number): Promise<readonly Entry[]>;
   /** Removes all entries of the range. Durable when it resolves; a crash before that may leave some. */
   deleteRange(range: KeyRange): Promise<void>;
   space(): Promise<Space>;
   /** Ends what the adapter opened. Batches under way are finished first. Calling it twice is fine. */
   close(): Promise<void>;
+}
+
+export function valueBytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { value }) => sum + value.length, 0);
 }
 
 /** What lies at this place cannot be read. */

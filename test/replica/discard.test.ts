@@ -7,7 +7,7 @@ import { Scrub } from '../../src/replica/scrub.ts';
 import { partitionRange, recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
-import { type Change, StoreFullError } from '../../src/storage/store.ts';
+import { type Change, StoreFullError, valueBytesOf } from '../../src/storage/store.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
 import { HandClock } from '../runtime/hand-clock.ts';
@@ -17,6 +17,7 @@ import { versionAt } from '../version/version-at.ts';
 const P = 3 as Partition;
 const OTHER = 7 as Partition;
 const OVER = 0;
+const MIB = 1024 * 1024;
 const surplus = (): boolean => true;
 
 describe('a partition that is given up', () => {
@@ -32,6 +33,18 @@ describe('a partition that is given up', () => {
     expect(again.lossy.has(P)).toBe(false);
     expect(again.counts.partitions).toEqual([OTHER]);
     expect(node.replica.values).toBe(1);
+  });
+
+  test('is removed in small steps when its records are large, and read in small ones by a scrub', async () => {
+    const node = await open();
+    for (let n = 0; n < 12; n++) await node.replica.apply(P, large(`key${n}`), OVER);
+    await node.walk();
+    expect(node.store.largestPage).toBeLessThan(MIB + 1_000);
+    const steps = await node.discardAll();
+    expect(steps).toHaveLength(13);
+    expect(node.store.largestPage).toBeLessThan(MIB + 1_000);
+    expect(await node.store.scan(partitionRange(1, P), 1)).toEqual([]);
+    expect((await open(node.store)).counts.partitions).toEqual([]);
   });
 
   test('is not missed by a scrub, wherever the two meet, nor what was lost of it before', async () => {
@@ -137,6 +150,7 @@ async function open(store = new TestStore()) {
 
 class TestStore extends MemoryStore {
   full = false;
+  largestPage = 0;
   #held: Promise<void> | undefined;
 
   holdBatches(): () => void {
@@ -150,12 +164,27 @@ class TestStore extends MemoryStore {
     await this.#held;
     return super.batch(changes);
   }
+
+  override async scan(...args: Parameters<MemoryStore['scan']>) {
+    const entries = await super.scan(...args);
+    this.largestPage = Math.max(this.largestPage, valueBytesOf(entries));
+    return entries;
+  }
 }
 
-function record(key: string, at = 1, tombstone = false): SealedRecord {
+function large(key: string): SealedRecord {
+  return record(key, 1, false, new Uint8Array(MIB));
+}
+
+function record(
+  key: string,
+  at = 1,
+  tombstone = false,
+  bytes: Uint8Array = Buffer.from('v'),
+): SealedRecord {
   const value = {
     type: 'value',
-    value: Buffer.from('v'),
+    value: bytes,
     contentType: 'text/plain',
     metadata: new Map<string, string>(),
   } as const;

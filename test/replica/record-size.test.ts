@@ -3,7 +3,6 @@ import type { Key, Partition } from '../../src/ids.ts';
 import { meanRecordBytes } from '../../src/replica/record-size.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
-import type { KeyRange } from '../../src/storage/store.ts';
 
 const PLACES = new RecordPlaces(2);
 
@@ -11,8 +10,8 @@ const PLACES = new RecordPlaces(2);
 class CountingStore extends MemoryStore {
   read = 0;
 
-  override async scan(range: KeyRange, limit: number) {
-    const page = await super.scan(range, limit);
+  override async scan(...args: Parameters<MemoryStore['scan']>) {
+    const page = await super.scan(...args);
     for (const { value } of page) this.read += value.length;
     return page;
   }

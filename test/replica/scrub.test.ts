@@ -286,9 +286,9 @@ class TestStore extends MemoryStore implements Store {
     return super.batch(changes);
   }
 
-  override async scan(...[range, limit]: Parameters<MemoryStore['scan']>) {
+  override async scan(...args: Parameters<MemoryStore['scan']>) {
     if (this.unreadable) throw new StoreReadError('a page is damaged');
-    const entries = await super.scan(range, limit);
+    const entries = await super.scan(...args);
     const bad = this.unreadableAt;
     if (bad && entries.some(({ key }) => Buffer.compare(key, bad) === 0))
       throw new StoreReadError('a page is damaged');

@@ -8,7 +8,7 @@ import { VersionClock } from '../../src/replica/version-clock.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { keepOwn, readOwn } from '../../src/storage/own-state.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
-import { type Change, StoreFailedError } from '../../src/storage/store.ts';
+import { type Change, StoreFailedError, valueBytesOf } from '../../src/storage/store.ts';
 import { openSealed, type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
 import { HandClock } from '../runtime/hand-clock.ts';
 import { SeededRandom } from '../simulator/seeded-random.ts';
@@ -84,6 +84,19 @@ describe('a node that departed', () => {
       c: versionAt(2),
     });
     expect(await readOwn(store, 'aside')).toEqual({ clusterName: 'c', again: true });
+  });
+
+  test('reads large records a few at a time when it takes them along', async () => {
+    const store = await departedStore(new WatchedStore());
+    await setAsideIfDeparted(store, silentLog);
+    for (let n = 0; n < 8; n++) {
+      const { bytes } = record(`large ${n}`, 1, 400_000);
+      await store.batch([{ type: 'put', key: FIRST.at(P, `large ${n}` as Key), value: bytes }]);
+    }
+    await store.batch([keepOwn('departed', FORMER)]);
+    await setAsideIfDeparted(store, silentLog);
+    expect(store.largestPage).toBeLessThan(1_000_000);
+    expect(await keysIn(store, SECOND)).toHaveLength(10);
   });
 
   test('takes the newer one along, and the sound one where the other is damaged', async () => {
@@ -172,12 +185,25 @@ class CrashingStore extends MemoryStore {
   }
 }
 
+class WatchedStore extends MemoryStore {
+  largestPage = 0;
+
+  override async scan(...args: Parameters<MemoryStore['scan']>) {
+    const entries = await super.scan(...args);
+    this.largestPage = Math.max(this.largestPage, valueBytesOf(entries));
+    return entries;
+  }
+}
+
 function put(places: RecordPlaces, { key, bytes }: SealedRecord): Change {
   return { type: 'put', key: places.at(P, key), value: bytes };
 }
 
-function record(key: string, at: number): SealedRecord {
-  return sealRecord({ key: key as Key, version: versionAt(at), content: { type: 'tombstone' } });
+function record(key: string, at: number, bytes = 0): SealedRecord {
+  const value = { type: 'value', value: new Uint8Array(bytes), contentType: 'text/plain' } as const;
+  const content =
+    bytes === 0 ? ({ type: 'tombstone' } as const) : { ...value, metadata: new Map() };
+  return sealRecord({ key: key as Key, version: versionAt(at), content });
 }
 
 async function keysIn(store: MemoryStore, places: RecordPlaces): Promise<readonly string[]> {

@@ -72,7 +72,8 @@ export class SimulatedDisk {
     life.atEnd(() => this.#crash(life));
     return {
       get: (key) => this.#read(life, () => this.#durable.get(key)),
-      scan: (range, limit) => this.#read(life, () => this.#durable.scan(range, limit)),
+      scan: (range, limit, maxBytes) =>
+        this.#read(life, () => this.#durable.scan(range, limit, maxBytes)),
       batch: (changes) => this.#sync(life, changes),
       deleteRange: async (range) => {
         const entries = await this.#durable.scan(range, Number.MAX_SAFE_INTEGER);

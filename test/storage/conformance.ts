@@ -156,6 +156,19 @@ export function storeConformance({ name, fresh, keeps }: StoreKind): void {
       }
     });
 
+    test('scans no further than the value that makes it `maxBytes`', async () => {
+      const keys = Array.from({ length: 5 }, (_, i) => key(`${i}`));
+      const values = ['', 'xx', 'xxx', 'x', 'xxxxxxxx'];
+      await store.batch(keys.map((each, i) => put(each, values[i] ?? '')));
+      const most = Number.MAX_SAFE_INTEGER;
+      const found: number[] = [];
+      for (const maxBytes of [0, 1, 2, 3, 5, 6, 7, 14, most]) {
+        found.push((await store.scan(ALL, 100, maxBytes)).length);
+      }
+      expect(found).toEqual([1, 2, 2, 3, 3, 4, 5, 5, 5]);
+      expect(await store.scan(ALL, 2, 100)).toHaveLength(2);
+    });
+
     test('a scan can go on after the key that the last one ended with, however long', async () => {
       const longest = new Uint8Array(MAX_STORE_KEY_BYTES).fill(1);
       await store.batch([put(longest, 'x'), put(bytes(1, 1), 'x'), put(bytes(1, 2), 'x')]);
