@@ -94,9 +94,9 @@ export class KnownContents {
     const forget = (): void => {
       if (this.#walked.get(partition) === walked) this.#walked.delete(partition);
     };
-    contents.then(({ damaged, whole }) => {
+    contents.then(({ damaged, extent }) => {
       walked.endedMs = this.#clock.monotonicMs();
-      if (damaged.length > 0 || !whole) forget();
+      if (damaged.length > 0 || extent !== 'whole') forget();
     }, forget);
     return contents;
   }

@@ -32,8 +32,11 @@ export interface PartitionContents {
   /** Of the sound records. */
   readonly digests: LeafDigests;
   readonly damaged: readonly Key[];
-  /** False when records are missing: a part cannot be read, or fewer keys were found than counted. */
-  readonly whole: boolean;
+  /**
+   * `fewer`: all was read, and fewer keys were found than counted. `unreadable`: the walk broke off, so
+   * there may be records that the digests do not speak of.
+   */
+  readonly extent: 'whole' | 'fewer' | 'unreadable';
 }
 
 export class PartitionScan {
@@ -93,10 +96,10 @@ export class PartitionScan {
       }
     } catch (error) {
       if (!(error instanceof StoreReadError)) throw error;
-      return { digests, damaged, whole: false };
+      return { digests, damaged, extent: 'unreadable' };
     }
-    const found = digests.records + damaged.length;
-    return { digests, damaged, whole: found + this.#counts.removed(partition) >= expected };
+    const found = digests.records + damaged.length + this.#counts.removed(partition);
+    return { digests, damaged, extent: found >= expected ? 'whole' : 'fewer' };
   }
 
   /** Resolves when a walk may go on: at once while the slice lasts. */

@@ -203,7 +203,7 @@ export class PartitionPull {
     const marks = this.#marks;
     const contents = await known.of(this.partition, this.#ring);
     const isWhole = !lossy.has(this.partition) || this.#isLastToCount;
-    const isSound = contents.whole && contents.damaged.length === 0 && isWhole;
+    const isSound = contents.extent === 'whole' && contents.damaged.length === 0 && isWhole;
     this.#ownCountsAt = isSound && this.#old.includes(self) ? marks : undefined;
     for (const key of contents.damaged) onDamaged(key);
     return contents;

@@ -136,16 +136,22 @@ export class Surplus {
     }
   }
 
+  /**
+   * What the own digests do not speak of seems to be held by all: nobody is told of it, and the removal may
+   * find it readable again. Fewer records than counted are another matter: the others are lost.
+   */
   async #takers(ring: Ring, partition: Partition): Promise<Takers> {
     const { epoch } = ring;
     const own = await this.#ports.scan.contents(partition, ring);
+    if (own.extent === 'unreadable') throw new OfferPutOffError('a part of it cannot be read now');
+    const damaged = own.damaged.map((key) => leafOf(ring.tokenOf(key)));
     const takers: Takers = new Map();
     await Promise.all(
       ring.replicasOf(partition).map(async (node) => {
         const found = await differenceFrom(own.digests, { epoch, partition }, (request) =>
           this.#ask(ring, node, request, DIGESTS_TIMEOUT_MS),
         );
-        if (typeof found !== 'string') takers.set(node, found.leaves);
+        if (typeof found !== 'string') takers.set(node, new Set([...found.leaves, ...damaged]));
       }),
     );
     return takers;

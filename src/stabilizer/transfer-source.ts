@@ -122,9 +122,9 @@ export class TransferSource {
     tell: (digests: LeafDigests) => Reply,
   ): Promise<Served<Reply>> {
     return this.#serve({ epoch, partition }, context, async (ring) => {
-      const { digests, damaged, whole } = await this.#contents.of(partition, ring);
+      const { digests, damaged, extent } = await this.#contents.of(partition, ring);
       for (const key of damaged.slice(0, MAX_HEALED)) this.#onDamaged(key);
-      if (damaged.length > 0 || !whole) return refused('damaged');
+      if (damaged.length > 0 || extent !== 'whole') return refused('damaged');
       return this.#throttled(tell(digests), 0, context);
     });
   }

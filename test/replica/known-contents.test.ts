@@ -65,7 +65,8 @@ describe('known contents', () => {
 
   test.each([
     ['damaged', { damaged: ['key'] }],
-    ['not whole', { whole: false }],
+    ['fewer than counted', { extent: 'fewer' }],
+    ['not readable', { extent: 'unreadable' }],
   ])('are not kept when they are %s', async (_what, flaw) => {
     const scene = newScene();
     scene.found = { ...scene.found, ...flaw } as PartitionContents;
@@ -114,7 +115,7 @@ function newScene() {
       scene.held = new Promise((resolve) => (end = resolve));
       return end;
     },
-    found: { digests: new LeafDigests(), damaged: [], whole: true } as PartitionContents,
+    found: { digests: new LeafDigests(), damaged: [], extent: 'whole' } as PartitionContents,
     ask: (partition = P) => known.of(partition, { ...scene.ring }),
   };
   const known = new KnownContents({

@@ -48,30 +48,30 @@ describe('a walk through a partition', () => {
     await store.batch([
       { type: 'put', key: recordKey(1, P, 'b' as Key), value: record('elsewhere').bytes },
     ]);
-    const { damaged, digests, whole } = await scan.contents(P, ring);
+    const { damaged, digests, extent } = await scan.contents(P, ring);
     expect(damaged).toEqual(['a', 'b']);
     expect(digests.records).toBe(1);
-    expect(whole).toBe(true);
+    expect(extent).toBe('whole');
   });
 
   test('says that a part of the disk cannot be read', async () => {
     const { store, scan } = await open();
     store.unreadable = true;
-    expect(await scan.contents(P, ring)).toMatchObject({ whole: false });
+    expect(await scan.contents(P, ring)).toMatchObject({ extent: 'unreadable' });
     await expect(keysOf(scan, P)).rejects.toThrow(StoreReadError);
   });
 
   test('says that fewer keys are there than were counted', async () => {
     const { store } = await open();
     await store.batch([keepOwn(`count/${P}`, { values: 1, tombstones: 1 })]);
-    for (const [key, whole] of [
-      ['a', false],
-      ['b', true],
-      ['c', true],
+    for (const [key, extent] of [
+      ['a', 'fewer'],
+      ['b', 'whole'],
+      ['c', 'whole'],
     ] as const) {
       await keep(store, P, record(key));
       const { scan } = await open(store);
-      expect(await scan.contents(P, ring)).toMatchObject({ whole });
+      expect(await scan.contents(P, ring)).toMatchObject({ extent });
     }
   });
 

@@ -14,7 +14,7 @@ import { UnsoundCopies } from '../../src/stabilizer/unsound-copies.ts';
 import { recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
-import { type Change, StoreFullError } from '../../src/storage/store.ts';
+import { type Change, StoreFullError, StoreReadError } from '../../src/storage/store.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
 import { HandClock } from '../runtime/hand-clock.ts';
@@ -102,6 +102,7 @@ export async function openCopy(
     store,
     clock,
     counters,
+    counts,
     lossy,
     replica,
     scan,
@@ -158,6 +159,8 @@ export function settled(): Promise<void> {
 
 class CopyStore extends MemoryStore {
   full = false;
+  /** The next scan that would come across this place fails, and no other. */
+  unreadableOnce: Uint8Array | undefined;
   #held: Promise<void> | undefined;
 
   /** Reads wait until what this returns is called. */
@@ -173,6 +176,16 @@ class CopyStore extends MemoryStore {
   override async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     await this.#held;
     return super.get(key);
+  }
+
+  override async scan(...args: Parameters<MemoryStore['scan']>) {
+    const entries = await super.scan(...args);
+    const place = this.unreadableOnce;
+    if (place && entries.some(({ key }) => Buffer.compare(key, place) === 0)) {
+      this.unreadableOnce = undefined;
+      throw new StoreReadError('a page cannot be read');
+    }
+    return entries;
   }
 
   override async batch(changes: readonly Change[]): Promise<void> {
