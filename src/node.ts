@@ -18,12 +18,14 @@ import { PartialWrites } from './quorum/partial-writes.ts';
 import { Aside } from './replica/aside.ts';
 import { BoundOfChanges } from './replica/bound-of-changes.ts';
 import { EpochBarrier } from './replica/epoch-barrier.ts';
+import { HealGuard } from './replica/heal-guard.ts';
 import { KeyCounts } from './replica/key-counts.ts';
 import { KnownContents } from './replica/known-contents.ts';
 import { LossyPartitions } from './replica/lossy-partitions.ts';
 import { PartitionScan } from './replica/partition-scan.ts';
 import { meanRecordBytes } from './replica/record-size.ts';
 import { Replica } from './replica/replica.ts';
+import { RequestHorizon } from './replica/request-horizon.ts';
 import { Scrub } from './replica/scrub.ts';
 import { setAsideIfDeparted } from './replica/set-aside.ts';
 import { VersionClock } from './replica/version-clock.ts';
@@ -112,8 +114,12 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
   const versions = await VersionClock.open({ node: self, incarnation, clock, store });
   const places = await RecordPlaces.open(store);
   const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store, clock.monotonicMs() + ports.longestRequestMs);
-  const replica = new Replica({ store, places, counts, lossy, counters, log, clock });
+  const { longestRequestMs } = ports;
+  const isFirstLife = incarnation === 1;
+  const horizon = await RequestHorizon.open({ store, clock, longestRequestMs, isFirstLife });
+  const lossy = await LossyPartitions.open(store, horizon.formerOverMs);
+  const guard = new HealGuard({ life: identity.nonce, clock, horizon });
+  const replica = new Replica({ store, places, counts, lossy, guard, counters, log, clock });
 
   const life = identity.nonce.slice(0, 8);
   const events = new ClusterEvents({ life, wallMs: () => clock.wallMs() });
@@ -192,6 +198,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     membership,
     replicas,
     versions,
+    damageTicket: () => replica.ticket(),
     partialWrites,
     clock,
     counters,

@@ -10,7 +10,7 @@ import { ReadQuorum } from '../quorum/read-quorum.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
 import type { Ring } from '../ring/ring.ts';
 import { Gather } from '../rpc/gather.ts';
-import type { Replies, RequestOf } from '../rpc/messages.ts';
+import type { DamageTicket, Replies, RequestOf } from '../rpc/messages.ts';
 import type { Answer, TrafficClass } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { StoreFailedError } from '../storage/store.ts';
@@ -23,6 +23,8 @@ export interface CoordinatorPorts {
   readonly membership: Membership;
   readonly replicas: ReplicaCaller;
   readonly versions: VersionClock;
+  /** For a copy of this node's own that is found damaged now. */
+  readonly damageTicket: () => DamageTicket;
   readonly partialWrites: PartialWrites;
   readonly clock: Clock;
   readonly counters: Counters;
@@ -35,15 +37,18 @@ export class RingChangedError extends Error {
   override readonly name = 'RingChangedError';
 }
 
+/** Replicas whose copy of a key is damaged, each with what it told that with. */
+export type DamagedCopies = ReadonlyMap<NodeId, DamageTicket>;
+
 /** Too few replicas answered, and some of them because their copy is damaged: healing may help. */
 export class DamagedCopiesError extends Error {
   override readonly name = 'DamagedCopiesError';
   readonly attempt: Attempt;
-  readonly damaged: readonly NodeId[];
+  readonly damaged: DamagedCopies;
   /** What the client is told when healing is not possible. */
   override readonly cause: ClientError;
 
-  constructor(attempt: Attempt, damaged: readonly NodeId[], cause: ClientError) {
+  constructor(attempt: Attempt, damaged: DamagedCopies, cause: ClientError) {
     super('too few copies are sound', { cause });
     this.attempt = attempt;
     this.damaged = damaged;
@@ -53,8 +58,8 @@ export class DamagedCopiesError extends Error {
 
 /** `error`, or what leads to healing first where damaged copies are among its reasons. */
 export function damagedOr(attempt: Attempt, error: ClientError): Error {
-  const damaged = attempt.nodes.filter((node) => attempt.stateOf(node) === 'damaged');
-  return damaged.length === 0 ? error : new DamagedCopiesError(attempt, damaged, error);
+  const { damaged } = attempt;
+  return damaged.size === 0 ? error : new DamagedCopiesError(attempt, damaged, error);
 }
 
 /** One try of a request under one ring. */
@@ -69,6 +74,7 @@ export class Attempt {
   readonly #ports: CoordinatorPorts;
   readonly #deadlineMs: number;
   readonly #states = new Map<NodeId, ReplicaState>();
+  readonly #tickets = new Map<NodeId, DamageTicket>();
 
   constructor(ports: CoordinatorPorts, ring: Ring, key: Key, deadlineMs: number) {
     this.#ports = ports;
@@ -125,6 +131,7 @@ export class Attempt {
     this.#states.set(answer.from, stateOf(answer));
     if (answer.ok || answer.failure !== 'refused') return;
     const { refusal } = answer;
+    if (refusal.damage !== undefined) this.#tickets.set(answer.from, refusal.damage);
     if (refusal.reason === 'stale_epoch' && refusal.ring !== undefined) {
       await this.within(this.#ports.membership.adopt(refusal.ring).catch(unlessStoreFailed));
     }
@@ -132,6 +139,11 @@ export class Attempt {
 
   acknowledged(node: NodeId): void {
     this.#states.set(node, 'acknowledged');
+  }
+
+  /** Of those whose last answer said so. */
+  get damaged(): DamagedCopies {
+    return new Map([...this.#tickets].filter(([node]) => this.stateOf(node) === 'damaged'));
   }
 
   /** Whether a newer ring than this attempt's is in force. */

@@ -43,7 +43,7 @@ export class Coordinator implements Operations {
 
   /** This node's own copy of `key` was found damaged: it is healed in the background. */
   healOwn(key: Key): void {
-    this.#repairs.heal(key, this.#ports.self);
+    this.#repairs.healOwn(key);
   }
 
   locate(key: Key, timeoutMs: number): Promise<KeyLocation> {

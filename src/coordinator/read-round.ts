@@ -33,11 +33,6 @@ export class ReadRound {
     return this.#record;
   }
 
-  /** Replicas whose copy of the key is damaged. */
-  get damaged(): readonly NodeId[] {
-    return this.#attempt.nodes.filter((node) => this.#attempt.stateOf(node) === 'damaged');
-  }
-
   /** Takes answers until there are enough, or too few can come. @throws RingChangedError */
   async run(): Promise<void> {
     for await (const answer of this.#answers) {

@@ -1,6 +1,6 @@
-import type { Key, NodeId } from '../ids.ts';
+import type { Key } from '../ids.ts';
 import type { Gather } from '../rpc/gather.ts';
-import { Attempt, type CoordinatorPorts } from './attempt.ts';
+import { Attempt, type CoordinatorPorts, type DamagedCopies } from './attempt.ts';
 import { healCopies } from './heal.ts';
 import type { ReadRound } from './read-round.ts';
 
@@ -27,9 +27,9 @@ export class Repairs {
     return this.#keys.size;
   }
 
-  /** A copy of `key` on `node` was found damaged. */
-  heal(key: Key, node: NodeId): void {
-    this.#healSoon(key, [node]);
+  /** This node's own copy of `key` was found damaged. */
+  healOwn(key: Key): void {
+    this.#healSoon(key, new Map([[this.#ports.self, this.#ports.damageTicket()]]));
   }
 
   /**
@@ -58,13 +58,12 @@ export class Repairs {
     const holders = nodes.filter((node) => attempt.stateOf(node) === 'acknowledged');
     if (acknowledged && holders.length < nodes.length)
       this.#ports.partialWrites.note(partition, ring.epoch, holders);
-    const damaged = attempt.nodes.filter((node) => attempt.stateOf(node) === 'damaged');
-    this.#healSoon(attempt.key, damaged);
+    this.#healSoon(attempt.key, attempt.damaged);
   }
 
   async #hearRead(attempt: Attempt, round: ReadRound): Promise<void> {
     await round.runToEnd();
-    this.#healSoon(attempt.key, round.damaged);
+    this.#healSoon(attempt.key, attempt.damaged);
     const { stale } = round.quorum;
     if (stale.length === 0) return; // the usual case
     this.#start(attempt.key, async () => {
@@ -79,9 +78,9 @@ export class Repairs {
     });
   }
 
-  #healSoon(key: Key, damaged: readonly NodeId[]): void {
+  #healSoon(key: Key, damaged: DamagedCopies): void {
     const { ring } = this.#ports.membership;
-    if (damaged.length === 0 || ring === undefined) return;
+    if (damaged.size === 0 || ring === undefined) return;
     const deadlineMs = this.#ports.clock.monotonicMs() + REPAIR_TIMEOUT_MS;
     const attempt = new Attempt(this.#ports, ring, key, deadlineMs);
     this.#start(key, async () => {

@@ -6,7 +6,7 @@ import type { Epoch, Key, NodeId, Partition } from '../ids.ts';
 import type { EpochCheck } from '../membership/epoch-check.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
-import type { Replica } from '../replica/replica.ts';
+import type { Held, Replica } from '../replica/replica.ts';
 import type { VersionClock } from '../replica/version-clock.ts';
 import { type ReplicaSet, sourcesNeeded } from '../ring/replica-set.ts';
 import type { Ring } from '../ring/ring.ts';
@@ -106,9 +106,8 @@ export class ReplicaSide {
   ): ReturnType<ReplicaHandlers['replica.version']> {
     const admitted = await this.#admit(epoch, key, level, context);
     if (!admitted.ok) return admitted;
-    const { partition } = admitted;
-    const held = await this.#replica.read(partition, key);
-    if (held.state === 'damaged') return refused('damaged');
+    const held = await this.#held(admitted.partition, key, level, context);
+    if (held.state === 'damaged') return this.#damaged();
     const record = held.state === 'record' ? held.record : undefined;
     return served({
       version: record?.version,
@@ -123,10 +122,20 @@ export class ReplicaSide {
   ): ReturnType<ReplicaHandlers['replica.read']> {
     const admitted = await this.#admit(epoch, key, level, context);
     if (!admitted.ok) return admitted;
-    const { partition } = admitted;
-    const held = await this.#replica.read(partition, key);
-    if (held.state === 'damaged') return refused('damaged');
+    const held = await this.#held(admitted.partition, key, level, context);
+    if (held.state === 'damaged') return this.#damaged();
     return served({ record: held.state === 'record' ? held.record.bytes : undefined });
+  }
+
+  /** One answer decides at level `one`: nobody relies on it together with others. */
+  #held(
+    partition: Partition,
+    key: Key,
+    level: RequestLevel,
+    { deadlineMs }: RequestContext,
+  ): Promise<Held> {
+    if (level === 'one') return this.#replica.read(partition, key);
+    return this.#replica.tell(partition, key, deadlineMs);
   }
 
   async #write(
@@ -176,7 +185,7 @@ export class ReplicaSide {
   }
 
   async #heal(
-    { epoch, key, record: bytes, sources }: RequestOf<'replica.heal'>,
+    { epoch, key, record: bytes, sources, life, foundMs }: RequestOf<'replica.heal'>,
     context: RequestContext,
   ): ReturnType<ReplicaHandlers['replica.heal']> {
     const checked = await this.#epochs.check(epoch, context);
@@ -187,8 +196,9 @@ export class ReplicaSide {
     const record = bytes === undefined ? undefined : openSealed(bytes);
     if (bytes !== undefined && record?.key !== key) return refused('damaged');
     try {
-      if (!(await this.#replica.heal(partition, key, record, context.deadlineMs)))
-        return refused('damaged');
+      const ticket = { life, foundMs };
+      if (!(await this.#replica.heal(partition, key, record, ticket, context.deadlineMs)))
+        return this.#damaged();
     } catch (error) {
       if (error instanceof StoreFullError) return refused('full');
       throw error;
@@ -204,7 +214,7 @@ export class ReplicaSide {
   ): Promise<Served<{ readonly version: SealedRecord['version'] }>> {
     try {
       const applied = await this.#replica.apply(partition, record, deadlineMs);
-      if (applied.state === 'damaged') return refused('damaged');
+      if (applied.state === 'damaged') return this.#damaged();
       const { ring = admittedUnder } = this.#membership;
       // What this node set aside because it has left meanwhile decides nothing alone. (At a quorum it left the
       // old set of a joint ring, and a quorum of the new set has the record as well.)
@@ -254,6 +264,11 @@ export class ReplicaSide {
     if (level === 'quorum') return this.#membership.servesQuorum(ring);
     const isNew = ring.assignment[partition]?.includes(this.#self) === false;
     return !isNew || this.#hasPulled(partition);
+  }
+
+  /** The own copy is damaged; whoever heals it shows the ticket. */
+  #damaged(): { readonly ok: false; readonly refusal: Refusal } {
+    return { ok: false, refusal: { reason: 'damaged', damage: this.#replica.ticket() } };
   }
 
   #pressure(): Pressure {

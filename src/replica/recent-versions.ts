@@ -1,8 +1,8 @@
 import type { Key } from '../ids.ts';
 import type { Version } from '../version/version.ts';
 
-/** Keys remembered; at the highest rate that a node can sync, longer than a write takes. */
-const MAX_KEYS = 32_768;
+/** Keys remembered, some dozen megabytes. */
+const MAX_KEYS = 131_072;
 
 interface Noted {
   readonly version: Version;
@@ -10,29 +10,55 @@ interface Noted {
 }
 
 /**
- * The versions that a replica acknowledged of the keys written last, each until the deadline of its
- * request. Until then the write may be on its way to the other replicas: should its record turn out
- * damaged within that moment, what the others hold together is older, and may not replace it.
+ * The versions of which a replica told lately that it holds them, each with the deadline of the request. Until
+ * then the record may be on its way to the other replicas: whoever asked them before that may not have met it,
+ * and what they held together then may be older.
  */
 export class RecentVersions {
+  /** How long a version is remembered beyond its deadline, milliseconds. */
+  readonly #keepMs: number;
+  readonly #maxKeys: number;
   /** In the order in which they were noted. */
   readonly #noted = new Map<Key, Noted>();
+  /** The latest deadline of those that there was no room for. */
+  #forgottenUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(keepMs: number, maxKeys = MAX_KEYS) {
+    this.#keepMs = keepMs;
+    this.#maxKeys = maxKeys;
+  }
 
   /** `nowMs` and `untilMs` are monotonic. */
   note(key: Key, version: Version, untilMs: number, nowMs: number): void {
-    const before = this.of(key, nowMs);
-    if (before !== undefined && before > version) return;
+    const before = this.#noted.get(key);
     this.#noted.delete(key);
-    this.#noted.set(key, { version, untilMs });
+    this.#noted.set(
+      key,
+      before === undefined ? { version, untilMs } : both(before, version, untilMs),
+    );
     for (const [oldest, noted] of this.#noted) {
-      if (noted.untilMs > nowMs && this.#noted.size <= MAX_KEYS) return;
+      const isOver = noted.untilMs + this.#keepMs <= nowMs;
+      if (!isOver && this.#noted.size <= this.#maxKeys) return;
+      if (!isOver) this.#forgottenUntilMs = Math.max(this.#forgottenUntilMs, noted.untilMs);
       this.#noted.delete(oldest);
     }
   }
 
-  /** The version of `key` that is still to be kept to, if there is one. */
-  of(key: Key, nowMs: number): Version | undefined {
+  /**
+   * Whether `version` (absent: nothing), found with the others who were asked at `askedMs` or later, is as new
+   * as all that was told here. When some had to be forgotten, only those asked late enough count.
+   */
+  isMetBy(key: Key, version: Version | undefined, askedMs: number): boolean {
     const noted = this.#noted.get(key);
-    return noted !== undefined && noted.untilMs > nowMs ? noted.version : undefined;
+    if (noted === undefined || noted.untilMs <= askedMs) return this.#forgottenUntilMs <= askedMs;
+    return version !== undefined && version >= noted.version;
   }
+}
+
+/** The higher version, until both requests are over. */
+function both(before: Noted, version: Version, untilMs: number): Noted {
+  return {
+    version: before.version > version ? before.version : version,
+    untilMs: Math.max(before.untilMs, untilMs),
+  };
 }

@@ -22,10 +22,10 @@ import type { Log } from '../telemetry/log.ts';
 import { conflicts, merge } from '../version/merge.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
 import type { Version } from '../version/version.ts';
+import type { DamageTicket, HealGuard } from './heal-guard.ts';
 import type { KeyCounts, Kind } from './key-counts.ts';
 import { KeyQueue } from './key-queue.ts';
 import type { LossyPartitions } from './lossy-partitions.ts';
-import { RecentVersions } from './recent-versions.ts';
 
 /**
  * What lies under a key. `damaged` is a failed answer, never "nothing": a record that fails its
@@ -79,7 +79,7 @@ export class Replica {
   readonly #counters: Counters;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #acknowledged = new RecentVersions();
+  readonly #guard: HealGuard;
   readonly #queue = new KeyQueue();
   readonly #pending = new Map<Key, Pending>();
   /** Partitions of which surplus records are being removed: the end of the step under way. */
@@ -93,6 +93,7 @@ export class Replica {
     readonly places: RecordPlaces;
     readonly counts: KeyCounts;
     readonly lossy: LossyPartitions;
+    readonly guard: HealGuard;
     readonly counters: Counters;
     readonly log: Log;
     readonly clock: Clock;
@@ -102,6 +103,7 @@ export class Replica {
     this.#clock = options.clock;
     this.#counts = options.counts;
     this.#lossy = options.lossy;
+    this.#guard = options.guard;
     this.#counters = options.counters;
     this.#log = options.log;
   }
@@ -166,16 +168,33 @@ export class Replica {
     return held;
   }
 
+  /** For who is told that a copy here is damaged, and heals it. */
+  ticket(): DamageTicket {
+    return this.#guard.ticket();
+  }
+
+  /**
+   * `read` for a request that counts what it is told with what others tell, until `deadlineMs` (monotonic):
+   * no healing by those who were asked before that goes below it.
+   */
+  async tell(partition: Partition, key: Key, deadlineMs: number): Promise<Held> {
+    const held = await this.read(partition, key);
+    if (held.state === 'record') this.#guard.noteTold(key, held.record.version, deadlineMs);
+    return held;
+  }
+
   /**
    * Keeps the merge of `record` and what is held; resolves when that is on disk. A damaged record
    * could have been newer than this one and acknowledged, so it is not overwritten here.
-   * Until `deadlineMs` (monotonic), when the request that brought it ends, no healing goes below it.
+   * No healing by those who were asked before `deadlineMs` (monotonic), when the request that brought it
+   * ends, goes below it.
    * @throws StoreFullError, StoreFailedError
    */
   async apply(partition: Partition, record: SealedRecord, deadlineMs: number): Promise<Applied> {
     this.#applies += 1;
     this.#servedMs = this.#clock.monotonicMs();
     try {
+      await this.#guard.expect(deadlineMs);
       await this.#removals.get(partition);
       // Only the decision waits its turn. The syncs of one key's writes overlap: the store makes
       // batches durable in the order in which they were handed over.
@@ -186,7 +205,7 @@ export class Replica {
       await submitted.durable;
       const { version } = submitted.record;
       this.#lossy.noteAcknowledged(deadlineMs);
-      this.#acknowledged.note(record.key, version, deadlineMs, this.#clock.monotonicMs());
+      this.#guard.noteTold(record.key, version, deadlineMs);
       return { state: 'held', version };
     } finally {
       this.#applies -= 1;
@@ -216,19 +235,20 @@ export class Replica {
 
   /**
    * Replaces a damaged record by what the other replicas hold together: `merged` came from n-q+1 of
-   * them, so it is at least as new as anything acknowledged. A key that is not damaged (any more) is
-   * left to `apply`. False when this replica acknowledged a newer write a moment ago, which the others
-   * do not hold yet: the record stays damaged until a later healing.
+   * them, asked after the `ticket` was given, so it is at least as new as anything acknowledged whose request
+   * was over then. A key that is not damaged (any more) is left to `apply`. False when a newer write may have
+   * been acknowledged here that the others did not hold yet: the record stays damaged until a later healing.
    */
   async heal(
     partition: Partition,
     key: Key,
     merged: SealedRecord | undefined,
+    ticket: DamageTicket,
     deadlineMs: number,
   ): Promise<boolean> {
     invariant(merged === undefined || merged.key === key, 'a record of the key that is healed');
     await this.#removals.get(partition);
-    const result = await this.#queue.run(key, () => this.#healNow(partition, key, merged));
+    const result = await this.#queue.run(key, () => this.#healNow(partition, key, merged, ticket));
     if (result === 'sound' && merged !== undefined) await this.apply(partition, merged, deadlineMs);
     if (result === 'healed') {
       this.#counters.add('records_healed_total');
@@ -291,13 +311,11 @@ export class Replica {
     partition: Partition,
     key: Key,
     merged: SealedRecord | undefined,
+    ticket: DamageTicket,
   ): Promise<'sound' | 'healed' | 'too old'> {
     const held = await this.#newest(partition, key);
     if (held.state !== 'damaged') return 'sound';
-    const acknowledged = this.#acknowledged.of(key, this.#clock.monotonicMs());
-    if (acknowledged !== undefined && (merged === undefined || merged.version < acknowledged)) {
-      return 'too old';
-    }
+    if (!this.#guard.permits(key, merged?.version, ticket)) return 'too old';
     // A damaged record was counted as the value that it probably was.
     const before = held.cause === 'unsound' ? 'value' : 'nothing';
     await this.#replace(partition, key, merged, before);

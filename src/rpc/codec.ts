@@ -3,7 +3,7 @@
  *
  *     request   [id, type, milliseconds remaining, ...fields]
  *     reply     [id, 0, ...fields]    the type is that of the request with this id
- *     refusal   [id, 1, reason, ring]
+ *     refusal   [id, 1, reason, ring, ...ticket]    without a ticket as a rule
  *     failure   [id, 2]
  *
  * Ids are numbers from 1 up, in the order of one connection's requests. What is decoded has been looked
@@ -12,7 +12,7 @@
  * keeps them longer than the request lasts copies them, or keeps the whole frame (stores copy).
  */
 import { Packr, Unpackr } from 'msgpackr';
-import { bytes, optional, wholeNumber } from './field.ts';
+import { bytes, milliseconds, optional, text, wholeNumber } from './field.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 import { messageType, messageTypeOf, refusalCode, refusalReasonOf } from './message-shapes.ts';
 import type { Refusal, ReplyOf, Request, RequestType, Served } from './messages.ts';
@@ -74,8 +74,9 @@ export function encodeReply<Type extends RequestType>(
     return packr.pack(wire);
   }
   if ('failed' in outcome) return packr.pack([id, BROKE]);
-  const { reason, ring } = outcome.refusal;
-  return packr.pack([id, REFUSED, refusalCode(reason), ring]);
+  const { reason, ring, damage } = outcome.refusal;
+  const ticket = damage === undefined ? [] : [damage.life, damage.foundMs];
+  return packr.pack([id, REFUSED, refusalCode(reason), ring, ...ticket]);
 }
 
 /**
@@ -132,8 +133,8 @@ export function outcomeOf(wire: readonly unknown[], type: RequestType): Outcome 
       return { ok: true, reply };
     }
     case REFUSED:
-      if (wire.length !== 4) break;
-      return { ok: false, refusal: refusalOf(wire[2], wire[3]) };
+      if (wire.length !== 4 && wire.length !== 6) break;
+      return { ok: false, refusal: refusalOf(wire) };
     case BROKE:
       if (wire.length !== 2) break;
       return FAILED;
@@ -155,10 +156,14 @@ export function weightOf(request: Request): number {
   return weight;
 }
 
-function refusalOf(code: unknown, rawRing: unknown): Refusal {
+function refusalOf([, , code, rawRing, ...ticket]: readonly unknown[]): Refusal {
   const reason = refusalReasonOf(code);
   const ring = ringOfRefusal(rawRing, 'ring');
-  return ring === undefined ? { reason } : { reason, ring };
+  const refusal = ring === undefined ? { reason } : { reason, ring };
+  if (ticket.length === 0) return refusal;
+  const [life, foundMs] = ticket;
+  const damage = { life: text(life, 'life'), foundMs: milliseconds(foundMs, 'foundMs') };
+  return { ...refusal, damage };
 }
 
 function decodeOne(message: Uint8Array): readonly unknown[] {

@@ -78,6 +78,8 @@ const members = listOf(newsLine, MOST_MEMBERS);
 
 const clockBound = { life: text, startBoundMs: milliseconds, boundMs: milliseconds };
 
+const damageTicket = { life: text, foundMs: milliseconds };
+
 /** 1 was a ping that carried no news, 32 asked for the digests of all leaves. */
 const SHAPES: Shapes = {
   'swim.ping': {
@@ -203,7 +205,13 @@ const SHAPES: Shapes = {
   },
   'replica.heal': {
     code: 20,
-    request: { epoch, key, record: optional(bytes), sources: listOf(nodeId) },
+    request: {
+      epoch,
+      key,
+      record: optional(bytes),
+      sources: listOf(nodeId),
+      ...damageTicket,
+    },
     reply: {},
   },
   'transfer.branches': {

@@ -32,6 +32,14 @@ export interface ClockBound {
   readonly boundMs: number;
 }
 
+/** Since when a copy is known to be damaged, by the clock of its node in one life of it. */
+export interface DamageTicket {
+  /** Its nonce in this life. */
+  readonly life: string;
+  /** Monotonic, milliseconds. */
+  readonly foundMs: number;
+}
+
 export type Request =
   /** [replica] What do you hold of this key? Phase 1 of a write, or a read that needs no value. */
   | {
@@ -58,15 +66,16 @@ export type Request =
   | { readonly type: 'replica.repair'; readonly epoch: Epoch; readonly record: Uint8Array }
   /**
    * [replica] What the `sources`, n-q+1 replicas other than you, hold together of a key that you
-   * found damaged: take it in place of the damaged bytes. No record: they hold nothing.
+   * found damaged: take it in place of the damaged bytes. No record: they hold nothing. The ticket is the
+   * one that you told of the damage with; they were asked after that.
    */
-  | {
+  | (DamageTicket & {
       readonly type: 'replica.heal';
       readonly epoch: Epoch;
       readonly key: Key;
       readonly record: Uint8Array | undefined;
       readonly sources: readonly NodeId[];
-    }
+    })
   /** [source] What do you hold of this partition? Not before all changes of older epochs are over. */
   | { readonly type: 'transfer.branches'; readonly epoch: Epoch; readonly partition: Partition }
   /** [source] The same, of some of its leaves, more closely. */
@@ -267,6 +276,8 @@ export type RefusalReason =
 export interface Refusal {
   readonly reason: RefusalReason;
   readonly ring?: Uint8Array;
+  /** With `damaged`: what a healing of that copy has to show. */
+  readonly damage?: DamageTicket;
 }
 
 /** What a handler returns: a reply, or a refusal. A rejection means that it is unknown what was done. */

@@ -28,6 +28,8 @@ export type OwnName =
   /** Where members lived that were given up by force. */
   | 'given-up'
   | 'clock-bound'
+  /** How long the longest request lasts that it acknowledges. */
+  | 'horizon'
   /** The clock bounds that the other members told. */
   | 'peer-bounds'
   /** Which generation of records is the current one. */

@@ -80,3 +80,66 @@ describe('a replica that may not serve quorums', () => {
     expect(await asked).toMatchObject({ refusal: { reason: 'expired' } });
   });
 });
+
+describe('a replica whose copy is damaged', () => {
+  const key = 'x' as Key;
+  const epoch = 2 as Epoch;
+  const sources = [B, C];
+  const healedBy = record('x', 1).bytes;
+
+  test('tells so with a ticket, whatever it is asked, and is healed by who shows it', async () => {
+    const copy = await openCopy(A, ringOf(2, [A, B, C]));
+    const { handlers } = await replicaSideOf(copy);
+    await copy.keep(record('x', 1));
+    const level = 'quorum';
+    for (const ask of [
+      () => handlers['replica.version']({ type: 'replica.version', epoch, key, level }, CONTEXT),
+      () => handlers['replica.read']({ type: 'replica.read', epoch, key, level }, CONTEXT),
+      () => {
+        const { bytes } = record('x', 2);
+        return handlers['replica.write'](
+          { type: 'replica.write', epoch, record: bytes, level },
+          CONTEXT,
+        );
+      },
+      () => {
+        const { bytes } = record('x', 2);
+        return handlers['replica.repair'](
+          { type: 'replica.repair', epoch, record: bytes },
+          CONTEXT,
+        );
+      },
+    ]) {
+      await copy.damage('x');
+      const told = await ask();
+      const damage = told.ok ? undefined : told.refusal.damage;
+      if (damage === undefined) throw new Error('it told of no damage');
+      const heal = { type: 'replica.heal', epoch, key, record: healedBy, sources } as const;
+      const ofAnother = { ...heal, ...damage, life: 'another' };
+      expect((await handlers['replica.heal'](ofAnother, CONTEXT)).ok).toBe(false);
+      expect((await handlers['replica.heal']({ ...heal, ...damage }, CONTEXT)).ok).toBe(true);
+    }
+  });
+
+  test.each([
+    ['quorum', false],
+    ['one', true],
+  ] as const)('is held to what it told a reader at level %s: %s', async (level, isHealed) => {
+    const copy = await openCopy(A, ringOf(2, [A, B, C]));
+    const { handlers } = await replicaSideOf(copy);
+    await copy.keep(record('x', 2));
+    await handlers['replica.version']({ type: 'replica.version', epoch, key, level }, CONTEXT);
+    await handlers['replica.read']({ type: 'replica.read', epoch, key, level }, CONTEXT);
+    await copy.damage('x');
+    const ticket = copy.replica.ticket();
+    const heal = {
+      type: 'replica.heal',
+      epoch,
+      key,
+      record: healedBy,
+      sources,
+      ...ticket,
+    } as const;
+    expect((await handlers['replica.heal'](heal, CONTEXT)).ok).toBe(isHealed);
+  });
+});

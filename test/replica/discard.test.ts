@@ -13,6 +13,7 @@ import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts
 import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
+import { healGuardOf } from './heal-guard-of.ts';
 
 const P = 3 as Partition;
 const OTHER = 7 as Partition;
@@ -125,7 +126,17 @@ async function open(store = new TestStore()) {
   const lossy = await LossyPartitions.open(store, 0);
   const clock = new HandClock();
   const places = new RecordPlaces(1);
-  const replica = new Replica({ store, places, counts, lossy, counters, log: silentLog, clock });
+  const guard = await healGuardOf(store, clock);
+  const replica = new Replica({
+    store,
+    places,
+    counts,
+    lossy,
+    guard,
+    counters,
+    log: silentLog,
+    clock,
+  });
   const onDamaged = (): void => undefined;
   const scrub = new Scrub({ store, places, counts, lossy, counters, log: silentLog, onDamaged });
   return {

@@ -16,6 +16,7 @@ import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts
 import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
+import { healGuardOf } from './heal-guard-of.ts';
 
 const PLACES = new RecordPlaces(1);
 const P = 3 as Partition;
@@ -207,7 +208,7 @@ describe('a damaged record', () => {
     const { replica, store, counters } = await newReplica();
     await replica.apply(P, value(1), OVER);
     await flip(store);
-    await replica.heal(P, K, value(2), OVER);
+    await replica.heal(P, K, value(2), replica.ticket(), OVER);
     expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
     expect(counters.get('records_healed_total')).toBe(1);
     expect(replica.values).toBe(1);
@@ -217,7 +218,7 @@ describe('a damaged record', () => {
     const { replica, store } = await newReplica();
     await replica.apply(P, value(1), OVER);
     await flip(store);
-    await replica.heal(P, K, undefined, OVER);
+    await replica.heal(P, K, undefined, replica.ticket(), OVER);
     expect((await replica.read(P, K)).state).toBe('nothing');
     expect(replica.values).toBe(0);
   });
@@ -225,8 +226,8 @@ describe('a damaged record', () => {
   test('is healed once: a late healing is merged like any record, or changes nothing', async () => {
     const { replica } = await newReplica();
     await replica.apply(P, value(2), OVER);
-    await replica.heal(P, K, value(1), OVER);
-    await replica.heal(P, K, undefined, OVER);
+    await replica.heal(P, K, value(1), replica.ticket(), OVER);
+    await replica.heal(P, K, undefined, replica.ticket(), OVER);
     expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(2) } });
   });
 
@@ -234,12 +235,67 @@ describe('a damaged record', () => {
     const { replica, store, clock } = await newReplica();
     await replica.apply(P, value(2), 1_000);
     await flip(store);
-    expect(await replica.heal(P, K, value(1), 1_000)).toBe(false);
-    expect(await replica.heal(P, K, undefined, 1_000)).toBe(false);
+    expect(await replica.heal(P, K, value(1), replica.ticket(), 1_000)).toBe(false);
+    expect(await replica.heal(P, K, undefined, replica.ticket(), 1_000)).toBe(false);
     expect((await replica.read(P, K)).state).toBe('damaged');
     clock.advance(1_000);
-    expect(await replica.heal(P, K, value(1), 2_000)).toBe(true);
+    expect(await replica.heal(P, K, value(1), replica.ticket(), 2_000)).toBe(true);
     expect(await replica.read(P, K)).toMatchObject({ record: { version: versionAt(1) } });
+  });
+});
+
+describe('a healing', () => {
+  test('counts by the moment when the others were asked, however late it arrives', async () => {
+    const { replica, store, clock } = await newReplica();
+    await replica.apply(P, value(2), 1_000);
+    await flip(store);
+    const early = replica.ticket();
+    clock.advance(5_000);
+    expect(await replica.heal(P, K, value(1), early, 6_000)).toBe(false);
+    expect(await replica.heal(P, K, value(1), replica.ticket(), 6_000)).toBe(true);
+  });
+
+  test('does not go below what a reader was told, who counts it with what others tell', async () => {
+    const { replica, store, clock } = await newReplica();
+    await replica.apply(P, value(2), OVER);
+    await replica.tell(P, K, 1_000);
+    await flip(store);
+    const early = replica.ticket();
+    clock.advance(5_000);
+    expect(await replica.heal(P, K, value(1), early, 6_000)).toBe(false);
+    expect(await replica.heal(P, K, value(1), replica.ticket(), 6_000)).toBe(true);
+  });
+
+  test('by those who have met what was acknowledged may come as early as it likes', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(2), 1_000);
+    await flip(store);
+    expect(await replica.heal(P, K, value(2), replica.ticket(), 6_000)).toBe(true);
+  });
+
+  test('is refused when nobody remembers any more what was acknowledged: too late, or of a life that has ended', async () => {
+    const { replica, store, clock } = await newReplica();
+    await replica.apply(P, value(1), OVER);
+    await flip(store);
+    const ticket = replica.ticket();
+    expect(await replica.heal(P, K, value(1), { ...ticket, life: 'another' }, OVER)).toBe(false);
+    expect(await replica.heal(P, K, value(1), { ...ticket, foundMs: 1 }, OVER)).toBe(false);
+    clock.advance(10_001);
+    expect(await replica.heal(P, K, value(1), ticket, OVER)).toBe(false);
+    expect((await replica.read(P, K)).state).toBe('damaged');
+    expect(await replica.heal(P, K, value(1), replica.ticket(), OVER)).toBe(true);
+  });
+
+  test('waits after a restart for the requests of the life before', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(2), 4_000);
+    await flip(store);
+    const { replica: again, clock } = await newReplica(store, 'second');
+    const early = again.ticket();
+    expect(await again.heal(P, K, value(1), early, 1_000)).toBe(false);
+    clock.advance(4_000);
+    expect(await again.heal(P, K, value(1), early, 5_000)).toBe(false);
+    expect(await again.heal(P, K, value(2), again.ticket(), 5_000)).toBe(true);
   });
 });
 
@@ -294,7 +350,7 @@ async function unreadable(store: TestStore): Promise<void> {
   store.failReads(new StoreReadError('a page is damaged'));
 }
 
-async function newReplica(store = new TestStore()) {
+async function newReplica(store = new TestStore(), life = 'first') {
   const counters = new Counters();
   const counts = await KeyCounts.open(store);
   const lossy = await LossyPartitions.open(store, 0);
@@ -304,6 +360,7 @@ async function newReplica(store = new TestStore()) {
     places: PLACES,
     counts,
     lossy,
+    guard: await healGuardOf(store, clock, life),
     counters,
     log: silentLog,
     clock,

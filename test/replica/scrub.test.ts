@@ -12,6 +12,7 @@ import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts
 import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
+import { healGuardOf } from './heal-guard-of.ts';
 
 const PLACES = new RecordPlaces(1);
 const P = 3 as Partition;
@@ -30,7 +31,7 @@ describe('a scrub', () => {
         if (n % 7 === 0) await node.scrub.turn();
       }
       await node.damage(P, `${round}/0`);
-      await node.replica.heal(P, `${round}/0` as Key, undefined, OVER);
+      await node.replica.heal(P, `${round}/0` as Key, undefined, node.replica.ticket(), OVER);
       await node.walk();
     }
     expect(node.counters.get('records_missing_total')).toBe(0);
@@ -194,9 +195,9 @@ describe('a lossy partition', () => {
   test('takes a key again when the others told what it held, or that it held nothing', async () => {
     const node = await lossy();
     expect(await node.replica.apply(P, record('b', 5), OVER)).toEqual({ state: 'damaged' });
-    await node.replica.heal(P, 'b' as Key, record('b', 4), OVER);
+    await node.replica.heal(P, 'b' as Key, record('b', 4), node.replica.ticket(), OVER);
     expect(await node.stateOf(P, 'b')).toBe('record');
-    await node.replica.heal(P, 'new' as Key, undefined, OVER);
+    await node.replica.heal(P, 'new' as Key, undefined, node.replica.ticket(), OVER);
     expect(await node.stateOf(P, 'new')).toBe('nothing');
     expect(await node.replica.apply(P, record('new', 5), OVER)).toMatchObject({ state: 'held' });
     await node.walk();
@@ -206,7 +207,7 @@ describe('a lossy partition', () => {
 
   test('notices a second loss', async () => {
     const node = await lossy();
-    await node.replica.heal(P, 'new' as Key, undefined, OVER);
+    await node.replica.heal(P, 'new' as Key, undefined, node.replica.ticket(), OVER);
     await node.replica.apply(P, record('new', 5), OVER);
     await node.walk();
     await node.lose(P, 'new');
@@ -234,6 +235,7 @@ async function open(store = new TestStore()) {
     places: PLACES,
     counts,
     lossy,
+    guard: await healGuardOf(store, clock),
     counters,
     log: silentLog,
     clock,

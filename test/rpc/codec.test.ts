@@ -64,6 +64,10 @@ describe('the codec', () => {
       expect(decodeReply(encodeReply(1, type, refused), () => type)?.outcome).toEqual(refused);
       expect(decodeReply(encodeReply(1, type, withRing), () => type)?.outcome).toEqual(withRing);
     }
+    const damage = { life: 'f'.repeat(32), foundMs: 12.5 };
+    const damaged = { ok: false, refusal: { reason: 'damaged', damage } } as const;
+    const told = encodeReply(1, 'replica.read', damaged);
+    expect(decodeReply(told, () => 'replica.read')?.outcome).toEqual(damaged);
     const failed = encodeReply(1, 'replica.write', FAILED);
     expect(decodeReply(failed, () => 'replica.write')?.outcome).toEqual(FAILED);
   });
@@ -184,6 +188,8 @@ describe('the codec', () => {
     expect(read([1, 3])).toThrow(FrameRefusedError);
     expect(read([1, 1, 99, null])).toThrow(FrameRefusedError);
     expect(read([1, 1, 1])).toThrow(FrameRefusedError);
+    for (const ticket of [['life'], ['life', -1], ['life', '5'], [5, 5], ['life', 5, 5]])
+      expect(read([1, 1, 3, null, ...ticket]), `${ticket}`).toThrow(FrameRefusedError);
     expect(read([1, 2, 1])).toThrow(FrameRefusedError);
     expect(read([0, 2])).toThrow(FrameRefusedError);
     expect(() => decodeRequest(packr.pack([1, 99, 1]))).toThrow(FrameRefusedError);

@@ -20,6 +20,7 @@ const leaves = new Uint8Array(32).fill(0xa5);
 const ring = Uint8Array.from([1, 2, 3]);
 const ballot = '000000000001-00112233aabbccdd';
 const bound = { life: 'f'.repeat(32), startBoundMs: 1_767_225_600_000, boundMs: 2 ** 52 };
+const ticket = { life: 'f'.repeat(32), foundMs: 1_234.567 };
 const gossip: readonly NewsLine[] = [
   [node, 'alive', 2 ** 20, undefined],
   [other, 'suspect', 2 ** 52 - 1, node],
@@ -54,8 +55,8 @@ export const MESSAGE_SAMPLES: Samples = {
   },
   'replica.heal': {
     requests: [
-      { type: 'replica.heal', epoch, key, record, sources: [node, other] },
-      { type: 'replica.heal', epoch, key, record: undefined, sources: [] },
+      { type: 'replica.heal', epoch, key, record, sources: [node, other], ...ticket },
+      { type: 'replica.heal', epoch, key, record: undefined, sources: [], ...ticket },
     ],
     replies: [{}],
   },

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/errors.ts';
 import type { Key } from '../../src/ids.ts';
-import { sealRecord } from '../../src/version/record-codec.ts';
+import { recordKey } from '../../src/storage/keys.ts';
+import { openSealed, sealRecord } from '../../src/version/record-codec.ts';
 import { SeededRandom } from '../simulator/seeded-random.ts';
 import { Story } from '../simulator/story.ts';
 import { versionAt } from '../version/version-at.ts';
@@ -228,6 +229,39 @@ describe('a damaged record', () => {
     expect(await story.onDisk(damaged, 'k')).toEqual(await story.onDisk(other, 'k'));
   });
 
+  test('is not healed below what it acknowledged by those who were asked before, though the healing comes much later', async () => {
+    const tale = await HalfStored.begin(500, 1_000);
+    const { story, damaged, reader } = tale;
+    await tale.damage();
+    story.network.onSent = (_from, { type }) => {
+      if (type === 'replica.heal') story.node(damaged).life.pause();
+    };
+    expect(await story.get(reader, 'k')).toBe('old'); // of the two that lack the write still
+    await story.until(() => story.node(damaged).life.paused);
+    expect(tale.isStored).toBe(false);
+    expect(await story.run(tale.stored)).toMatchObject({ acknowledged: 2 });
+    story.network.onSent = () => undefined;
+    await story.pass(1_500); // by now the end of the write's request is past
+    await tale.expectNotUndone(() => story.node(damaged).life.resume());
+    await tale.expectHealed();
+  });
+
+  test('is not healed below what it acknowledged in the life before', async () => {
+    const tale = await HalfStored.begin(1_500, 2_000);
+    const { story, damaged, reader } = tale;
+    story.cluster.crash(story.node(damaged));
+    await tale.damage();
+    story.cluster.start(story.node(damaged));
+    await story.until(() => story.cluster.ready);
+    expect(await story.get(reader, 'k')).toBe('old');
+    await story.pass(100);
+    expect(tale.isStored).toBe(false);
+    expect(await story.run(tale.stored)).toMatchObject({ acknowledged: 2 });
+    await tale.expectNotUndone(() => undefined);
+    await story.pass(2_000);
+    await tale.expectHealed();
+  });
+
   test('that vanished without a trace is missed by the scrub: "nothing" is no answer any more', async () => {
     const story = await Story.begin();
     await story.put(1, 'k', 'v', 'all');
@@ -245,6 +279,7 @@ describe('a damaged record', () => {
     });
     story.cluster.start(story.node(down));
     await story.until(() => story.cluster.ready);
+    await story.pass(1_000); // what the life before acknowledged may be under way until then
     expect(await story.get(lossy, 'k')).toBe('v');
     await story.pass(500);
     expect(await story.onDisk(lossy, 'k')).toEqual(await story.onDisk(up, 'k'));
@@ -621,4 +656,104 @@ function firstOf(story: Story): number {
 
 function otherOf(keepers: readonly number[], not: number): number {
   return keepers.find((number) => number !== not) ?? 0;
+}
+
+/** A write that one replica has stored, which another one stores when its disk gets to it, and the third never hears of. */
+class HalfStored {
+  readonly story: Story;
+  /** Has the record on its way to its disk. */
+  readonly stalled: number;
+  readonly cutOff: number;
+  /** Has stored and acknowledged the record, and is going to lose it. */
+  readonly damaged: number;
+  readonly reader: number;
+  readonly stored: Promise<unknown>;
+  isStored = false;
+  readonly #place: Uint8Array;
+
+  private constructor(
+    story: Story,
+    nodes: Pick<HalfStored, 'stalled' | 'cutOff' | 'damaged' | 'reader'>,
+    place: Uint8Array,
+    stored: Promise<unknown>,
+  ) {
+    this.story = story;
+    this.#place = place;
+    this.stalled = nodes.stalled;
+    this.cutOff = nodes.cutOff;
+    this.damaged = nodes.damaged;
+    this.reader = nodes.reader;
+    this.stored = stored;
+    void stored.then(() => {
+      this.isStored = true;
+    });
+  }
+
+  /** The disk that stalls does so for `stallMs`. */
+  static async begin(stallMs: number, timeoutMs: number): Promise<HalfStored> {
+    const story = await Story.begin();
+    const put = (by: number, text: string, consistency: 'quorum' | 'all') => {
+      const value = Buffer.from(text);
+      const metadata = new Map<string, string>();
+      const content = { type: 'value', value, contentType: 'text/plain', metadata } as const;
+      return story.at(by).operations.put('k' as Key, content, { consistency, timeoutMs });
+    };
+    await story.run(put(1, 'old', 'all'));
+    const { keepers, others } = await story.replicasOf('k');
+    const [stalled = 0, cutOff = 0, damaged = 0] = keepers;
+    const [writer = 0, reader = 0] = others;
+    const located = story.at(writer).operations.locate('k' as Key, 1_000);
+    const place = recordKey(1, (await story.run(located)).partition, 'k' as Key);
+    const { disk } = story.node(stalled);
+    story.network.onSent = (_from, { type }) => {
+      if (type !== 'replica.write') return;
+      disk.stallMs = stallMs;
+      story.network.cut(`node${writer}`, `node${cutOff}`);
+    };
+    const stored = put(writer, 'new', 'quorum');
+    await story.until(() => disk.writesRecord);
+    story.network.onSent = () => undefined;
+    disk.stallMs = 0;
+    await story.pass(20);
+    const nodes = { stalled, cutOff, damaged, reader };
+    const tale = new HalfStored(story, nodes, place, stored);
+    const [first, second, third] = [stalled, cutOff, damaged].map((number) => tale.onDisk(number));
+    expect(await first).toEqual(await second);
+    expect(versionOf(await third) > versionOf(await first)).toBe(true);
+    return tale;
+  }
+
+  /** What lies on a node's disk; no replica is asked for the place. */
+  async onDisk(number: number): Promise<OnDisk> {
+    const bytes = await this.story.node(number).disk.durable.get(this.#place);
+    return bytes && (openSealed(bytes) ?? 'damaged');
+  }
+
+  async damage(): Promise<void> {
+    const { durable } = this.story.node(this.damaged).disk;
+    const value = flip(await durable.get(this.#place));
+    await durable.batch([{ type: 'put', key: this.#place, value }]);
+  }
+
+  /**
+   * Whoever reads of the other two replicas, after what `happens` then, is not told of what was there
+   * before the write.
+   */
+  async expectNotUndone(happens: () => void): Promise<void> {
+    const { story, stalled, reader } = this;
+    story.network.mend();
+    story.cluster.crash(story.node(stalled));
+    happens();
+    await story.pass(100);
+    expect(await story.get(reader, 'k').catch(codeOf)).toBe('quorum_unavailable');
+    story.cluster.start(story.node(stalled));
+    await story.until(() => story.cluster.ready);
+  }
+
+  async expectHealed(): Promise<void> {
+    const { story, stalled, damaged, reader } = this;
+    expect(await story.get(reader, 'k')).toBe('new');
+    await story.pass(100);
+    expect(await this.onDisk(damaged)).toEqual(await this.onDisk(stalled));
+  }
 }

@@ -30,6 +30,8 @@ export class SimulatedDisk {
   #durable = new MemoryStore();
   /** How many times slower than its pace the disk is. */
   slowness = 1;
+  /** How much longer a sync takes that is asked for now, milliseconds. */
+  stallMs = 0;
   /** Room that the disk reports. */
   room: Space = 'ample';
   /** The next sync fails, and what it was to sync is lost. */
@@ -102,7 +104,7 @@ export class SimulatedDisk {
   }
 
   #sync(life: Life, changes: readonly Change[]): Promise<void> {
-    const delayMs = this.#random.fraction() * this.#pace.maxSyncMs * this.slowness;
+    const delayMs = this.#random.fraction() * this.#pace.maxSyncMs * this.slowness + this.stallMs;
     const atMs = Math.max(this.#scheduler.nowMs + delayMs, this.#lastSyncMs);
     this.#lastSyncMs = atMs;
     if (this.room === 'exhausted' && this.#random.chance(0.5)) {

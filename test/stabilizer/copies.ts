@@ -17,6 +17,7 @@ import { RecordPlaces } from '../../src/storage/record-places.ts';
 import { type Change, StoreFullError, StoreReadError } from '../../src/storage/store.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
+import { healGuardOf } from '../replica/heal-guard-of.ts';
 import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
@@ -68,7 +69,17 @@ export async function openCopy(
   const counts = await KeyCounts.open(store);
   const lossy = await LossyPartitions.open(store, 0);
   const places = new RecordPlaces(1);
-  const replica = new Replica({ store, places, counts, lossy, counters, log: silentLog, clock });
+  const guard = await healGuardOf(store, clock);
+  const replica = new Replica({
+    store,
+    places,
+    counts,
+    lossy,
+    guard,
+    counters,
+    log: silentLog,
+    clock,
+  });
   const scan = new PartitionScan({ store, places, counts, clock });
   const barrier = new EpochBarrier();
   const contents = new KnownContents({ scan, barrier, counts, lossy, clock });

@@ -113,7 +113,7 @@ describe('the pull of a partition', () => {
     await pull.own.damage('x');
     expect(await pull.attempt()).toBe(false);
     expect(pull.own.healed).toContain('x');
-    await pull.own.replica.heal(P, 'x' as Key, record('x', 2), 0);
+    await pull.own.replica.heal(P, 'x' as Key, record('x', 2), pull.own.replica.ticket(), 0);
     expect(await pull.attempt()).toBe(true);
   });
 
@@ -143,7 +143,7 @@ describe('the pull of a partition', () => {
     await pull.own.store.batch(pull.own.lossy.mark(P));
     expect(await pull.attempt()).toBe(false);
     expect(pull.own.healed).toEqual(expect.arrayContaining(['lost']));
-    await pull.own.replica.heal(P, 'lost' as Key, record('lost'), 0);
+    await pull.own.replica.heal(P, 'lost' as Key, record('lost'), pull.own.replica.ticket(), 0);
     expect(await pull.attempt()).toBe(true);
     expect(pull.own.lossy.has(P)).toBe(false);
     expect((await LossyPartitions.open(pull.own.store, 0)).has(P)).toBe(false);
@@ -248,7 +248,13 @@ describe('the pull of a partition', () => {
     await pull.own.store.batch(pull.own.lossy.mark(P));
     pull.silent.delete(C);
     pull.silent.add(B);
-    await pull.own.replica.heal(P, 'key00003' as Key, record('key00003'), 0);
+    await pull.own.replica.heal(
+      P,
+      'key00003' as Key,
+      record('key00003'),
+      pull.own.replica.ticket(),
+      0,
+    );
     expect(await pull.attempt()).toBe(false); // C is merged
     expect(pull.own.lossy.has(P)).toBe(true);
     pull.silent.delete(B);
