@@ -90,6 +90,24 @@ describe('a node that was replaced while it was away', () => {
     await story.until(() => isAnother(story, 2, before));
   });
 
+  test('is what a member does whose disk was put back to before its last start, though nothing was stored', async () => {
+    const story = await Story.begin({ nodes: 3 });
+    await story.pass(5_000);
+    const victim = story.node(2);
+    const before = story.idOf(2);
+    const snapshot = await victim.disk.durable.scan(WHOLE_DISK, 10_000);
+    for (const isPutBack of [false, true]) {
+      story.cluster.crash(victim);
+      if (isPutBack) {
+        victim.disk.wipe();
+        await victim.disk.durable.batch(snapshot.map((entry) => ({ type: 'put', ...entry })));
+      }
+      story.cluster.start(victim);
+      await story.pass(10_000);
+      expect(isAnother(story, 2, before)).toBe(isPutBack);
+    }
+  });
+
   test('is what a member does whose disk was put back to before a repair, the last that was stored on it', async () => {
     const story = await Story.begin({ nodes: 3 });
     isolate(story, 2);

@@ -170,7 +170,7 @@ describe('a source of transfers', () => {
     copy.clock.advance(5_000);
     expect(reasonOf(await branchesOf(copy))).toBe('damaged');
     expect(copy.unsound.forLongerThan(4_000)).toEqual([P]);
-    await copy.replica.heal(P, 'a' as Key, record('a'), 0);
+    await copy.replica.heal(P, 'a' as Key, record('a'), copy.replica.ticket(), 0);
     expect((await branchesOf(copy)).ok).toBe(true);
     expect(copy.unsound.forLongerThan(0)).toEqual([]);
   });
