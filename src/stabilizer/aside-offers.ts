@@ -14,6 +14,8 @@ import type { SealedRecord } from '../version/record-codec.ts';
 
 /** How long the replicas of one record may take, milliseconds. */
 const OFFER_TIMEOUT_MS = 10_000;
+/** Records that could not be settled, one after the other: the rest waits for the next turn. */
+const MOST_IN_VAIN = 32;
 /** Large values are offered one by one. */
 const BYTES_AT_ONCE = 1024 * 1024;
 /** What a record costs besides its bytes: questions, answers, a sync. */
@@ -58,13 +60,14 @@ export class AsideOffers {
 
   /**
    * Walks through all that is still set aside. What could not be settled is left for the next turn; so
-   * is everything, when a whole page could not.
+   * is everything, when `MOST_IN_VAIN` could not, one after the other.
    */
   async turn(signal: AbortSignal): Promise<void> {
     const { membership } = this.#options;
     if (this.#over || membership.ring === undefined) return;
     this.#tellOfBeginning();
     let left = 0;
+    let inVain = 0;
     let place: Uint8Array | undefined;
     while (!signal.aborted) {
       const page = await this.#options.aside.after(place);
@@ -79,7 +82,8 @@ export class AsideOffers {
       }
       const unsettled = await this.#offerPage(page);
       left += unsettled;
-      if (unsettled === page.length) return;
+      inVain = unsettled === page.length ? inVain + unsettled : 0;
+      if (inVain >= MOST_IN_VAIN) return;
       await this.#options.rate.take(costOf(page), Number.POSITIVE_INFINITY, signal);
     }
   }

@@ -121,7 +121,15 @@ describe('offers of what was set aside', () => {
     expect(scene.counts()).toEqual({ offered: 100, taken: 100, damaged: 0 });
   });
 
-  test('stop walking when nothing of a page can be settled', async () => {
+  test('go on behind a large one that cannot be settled', async () => {
+    const scene = await newScene();
+    for (const key of ['a', 'b', 'c']) await scene.setAside(key, 1, 700_000);
+    scene.refused.add('a');
+    await scene.turn();
+    expect(await scene.left()).toBe(1);
+  });
+
+  test('stop walking when many in a row cannot be settled', async () => {
     const scene = await newScene();
     for (let n = 0; n < 100; n++) await scene.setAside(`key ${n}`, 1);
     for (const { id } of scene.ring.members) scene.silent.add(id);
