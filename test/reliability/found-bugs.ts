@@ -323,6 +323,99 @@ export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
   },
   {
     wrong:
+      'After a forced ring a value was absent that one survivor had, until the pulls were over: a read was content' +
+      ' with a quorum of the survivors, of whom some had pulled nothing yet (found by reading).',
+    seeds: [],
+    commit: 'ad679c7',
+    subject: 'coordinator: read from all that survives of an old set',
+  },
+  {
+    wrong:
+      'A healing undid an acknowledged write: it arrived at a replica that had been stopped, after the end of the' +
+      ' write’s request, and showed what others held before it (found by reading).',
+    seeds: [],
+    commit: '30475a3',
+    subject: 'replica: judge a healing by when the others were asked',
+  },
+  {
+    wrong:
+      'A transition never ended when one copy of a partition was damaged and another one gone for good, and two' +
+      ' such copies kept all other partitions waiting (found by reading).',
+    seeds: [],
+    commit: '91f9467',
+    subject: 'stabilizer: go on where damage keeps too few copies sound',
+  },
+  {
+    wrong:
+      'What a member that left had alone acknowledged, at level one, went with it; and a lossy copy counted a' +
+      ' source that could not tell yet (found by reading).',
+    seeds: [],
+    commit: 'b1ff025',
+    subject: 'stabilizer: pull from those who leave, and from nobody before he can tell of a loss',
+  },
+  {
+    wrong:
+      'A surplus copy was removed with a record that was offered to nobody, where its first walk broke off at an' +
+      ' error that passed (found by reading).',
+    seeds: [],
+    commit: 'b297ace',
+    subject: 'stabilizer: remove no surplus whose first walk broke off',
+  },
+  {
+    wrong:
+      'One place that could not be read marked all partitions behind it as lossy (found by reading).',
+    seeds: [],
+    commit: '0401989',
+    subject: 'replica: hold a place that cannot be read against its own partition only',
+  },
+  {
+    wrong:
+      'A disk that was put back to before a repair passed for whole, when nobody wrote through that node since' +
+      ' (found by reading).',
+    seeds: [],
+    commit: '3f70310',
+    subject: 'replica: move the bound of the clock after whatever was stored',
+  },
+  {
+    wrong:
+      'A disk that was put back to before an earlier start was refused as a clone for good, and never counted as' +
+      ' lost (found by reading).',
+    seeds: [],
+    commit: '4f7ed27',
+    subject: 'rpc: refuse another life of a node only while the known one answers',
+  },
+  {
+    wrong:
+      'A member to which nobody can connect, but which connects to others, was never found dead; and what a deaf' +
+      ' node had believed of a member stayed, where only the direct way to it was cut (found by reading).',
+    seeds: [],
+    commit: '46c5695',
+    subject: 'swim: let words alone bring nobody back, and helpers carry them',
+  },
+  {
+    wrong:
+      'Two parts of a cluster that was forced did not come together when voters of the forced ring had moved (found' +
+      ' by reading).',
+    seeds: [],
+    commit: 'b187940',
+    subject: 'membership: count voters of a forced ring that have moved',
+  },
+  {
+    wrong:
+      'Two members that both moved while the other one stayed up never found each other (found by reading).',
+    seeds: [],
+    commit: 'a32b8d2',
+    subject: 'membership: have helpers tell where they reached a member',
+  },
+  {
+    wrong:
+      'A member that was asked to leave, and missed all of it, came back by itself (found by reading).',
+    seeds: [],
+    commit: 'cac3497',
+    subject: 'ring: remember who was asked to leave',
+  },
+  {
+    wrong:
       "The judges' own: an acknowledged write was missed on the disk of a member that had left before, and had told nobody" +
       ' yet of the ring that went on without it.',
     seeds: [1013565],
