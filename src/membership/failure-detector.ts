@@ -4,7 +4,14 @@
  */
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
-import type { ClockBound, Handlers, NewsLine, RequestOf, Served } from '../rpc/messages.ts';
+import type {
+  ClockBound,
+  Handlers,
+  LifeLine,
+  NewsLine,
+  RequestOf,
+  Served,
+} from '../rpc/messages.ts';
 import type { Answer, Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
@@ -31,6 +38,8 @@ const WAIT_FOR_ALL_MS = 2_000;
 const WAIT_FOR_LOOK_MS = 1_000;
 /** A helper answers in good time also when its own ping is not answered (Lifeguard's "nack"). */
 const HELPER_SHARE = 0.8;
+/** Lives of other members that are told with each ping: its size does not grow with the ring. */
+const LIVES_TOLD = 4;
 
 type EffectOf<Type extends Effect['type']> = Extract<Effect, { readonly type: Type }>;
 type SwimHandlers = Pick<Handlers, 'swim.ping' | 'swim.ping-req' | 'swim.sync'>;
@@ -83,6 +92,8 @@ export class FailureDetector {
   readonly #onMeeting: (() => void)[] = [];
   #lookedOnce = false;
   #catchingUp = false;
+  /** Whose life is told next. */
+  #nextLife = 0;
   #stopped = false;
 
   constructor(options: FailureDetectorOptions) {
@@ -281,6 +292,7 @@ export class FailureDetector {
         type: 'swim.ping',
         epoch: this.#epoch,
         ...this.#options.bound(),
+        lives: this.#livesFor(to),
         gossip: linesOf(this.#swim.newsFor(to, passedOn)),
       },
       { timeoutMs, traffic: 'membership' },
@@ -334,8 +346,9 @@ export class FailureDetector {
     from: NodeId,
   ): ReturnType<SwimHandlers['swim.ping']> {
     if (!this.#options.bounds.follows(from, request)) return ROLLED_BACK;
-    const { epoch, gossip } = request;
+    const { epoch, lives, gossip } = request;
     if (this.#keepsSilentTo(from)) return SILENCE;
+    for (const life of lives) this.#options.transport.hearLife(from, life);
     const { clock, hybridMs, lends } = this.#options;
     this.#hear(gossip);
     // The answer does not wait for it: whether a process is there should not depend on its disk.
@@ -396,6 +409,18 @@ export class FailureDetector {
 
   #gossipFor(to: NodeId): readonly NewsLine[] {
     return linesOf(this.#swim.newsFor(to));
+  }
+
+  /** To which lives of a few other members this node is connected; of all, in some pings. */
+  #livesFor(to: NodeId): readonly LifeLine[] {
+    const others = this.#others().filter((member) => member !== to);
+    const lines: LifeLine[] = [];
+    for (let told = 0; told < Math.min(LIVES_TOLD, others.length); told++) {
+      const member = others[this.#nextLife++ % others.length];
+      const life = member && this.#options.transport.lifeOf(member);
+      if (member !== undefined && life !== undefined) lines.push([member, life]);
+    }
+    return lines;
   }
 
   #noteTried(member: NodeId): void {

@@ -46,6 +46,7 @@ export type MembershipHandlers = Pick<
   | 'swim.sync'
   | 'membership.ring'
   | 'membership.introduce'
+  | 'membership.confirm'
   | 'ring.prepare'
   | 'ring.accept'
   | 'ring.decided'
@@ -178,6 +179,10 @@ export class Membership {
         this.#founding.noteAsker(from);
         return { ok: true, reply: this.introduction };
       },
+      'membership.confirm': async ({ node, life }) => ({
+        ok: true,
+        reply: await transport.confirmLife(node, life),
+      }),
       'membership.join': async (request) => ({ ok: true, reply: await admission.apply(request) }),
       'ring.prepare': (request, { from }) => told(acceptorOf(request).prepare(request, from)),
       'ring.accept': (request, { from }) => told(acceptorOf(request).accept(request, from)),

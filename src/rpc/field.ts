@@ -2,7 +2,7 @@
  * The fields of messages: what each may hold when it comes from a peer. A field takes what was decoded
  * and gives back the value of its type, or refuses the frame. On the wire `undefined` is nil.
  */
-import type { Address, Epoch, Key, NodeId, Partition } from '../ids.ts';
+import type { Address, Epoch, Incarnation, Key, NodeId, Partition } from '../ids.ts';
 import { isVersion, type Version } from '../version/version.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 
@@ -99,6 +99,11 @@ export function wholeNumber(least: number, most: number): Field<number> {
     return refuse(name, `a whole number from ${least} to ${most}`);
   };
 }
+
+export const incarnation = wholeNumber(1, 2 ** 32 - 1) as Field<Incarnation>;
+
+/** Of one life of a process. */
+export const nonce = textLike(/^[0-9a-f]{32}$/, 'a nonce');
 
 /** Milliseconds, with fractions. */
 export const milliseconds: Field<number> = (raw, name) => {

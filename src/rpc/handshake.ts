@@ -27,12 +27,21 @@ import {
   secretKeyOf,
 } from './authentication.ts';
 import { decodeList, encodeList } from './codec.ts';
-import { address, bytesOf, type Field, nodeId, optional, textLike, wholeNumber } from './field.ts';
+import {
+  address,
+  bytesOf,
+  type Field,
+  incarnation,
+  nodeId,
+  nonce,
+  optional,
+  textLike,
+} from './field.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 import { type HandshakeRefusal, isHandshakeRefusal } from './handshake-refusal.ts';
 
 /** Grows with every change of what nodes say to each other. */
-export const PEER_PROTOCOL_VERSION = 7;
+export const PEER_PROTOCOL_VERSION = 8;
 export const CHALLENGE_BYTES = 32;
 
 /** What a node shows of itself. */
@@ -122,8 +131,6 @@ const REFUSED = 'refused';
 const HASH_BYTES = 32;
 
 const clusterId = textLike(/^[0-9a-f]{32}$/, 'a cluster id') as Field<ClusterId>;
-const incarnation = wholeNumber(1, 2 ** 32 - 1) as Field<Incarnation>;
-const nonce = textLike(/^[0-9a-f]{32}$/, 'a nonce');
 const challenge = bytesOf(CHALLENGE_BYTES);
 const hash = bytesOf(HASH_BYTES);
 

@@ -13,6 +13,10 @@ import type { HandshakeRefusal } from './handshake-refusal.ts';
 export class KnownLives {
   readonly #known = new Map<NodeId, PeerCard>();
 
+  of(node: NodeId): PeerCard | undefined {
+    return this.#known.get(node);
+  }
+
   /** The life whose place `peer` would take. */
   besides({ nodeId, nonce }: PeerCard): PeerCard | undefined {
     const known = this.#known.get(nodeId);

@@ -14,10 +14,12 @@ import {
   epochOrZero,
   type Field,
   flag,
+  incarnation,
   key,
   listOf,
   milliseconds,
   nodeId,
+  nonce,
   oneOf,
   optional,
   partition,
@@ -27,7 +29,14 @@ import {
   wholeNumber,
 } from './field.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
-import type { NewsLine, RefusalReason, Replies, RequestOf, RequestType } from './messages.ts';
+import type {
+  LifeLine,
+  NewsLine,
+  RefusalReason,
+  Replies,
+  RequestOf,
+  RequestType,
+} from './messages.ts';
 
 type FieldsOf<Message> = {
   readonly [Name in Exclude<keyof Message, 'type'>]: Field<Message[Name]>;
@@ -53,6 +62,7 @@ const count = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
 /** More than a node sends with one message. */
 const MOST_GOSSIP = 64;
+const MOST_LIVES = 16;
 /** More than a ring has members. */
 const MOST_MEMBERS = 2_048;
 
@@ -73,7 +83,16 @@ const newsLine: Field<NewsLine> = (raw, name) => {
   ];
 };
 
+const lifeLine: Field<LifeLine> = (raw, name) => {
+  if (!Array.isArray(raw) || raw.length !== 2) {
+    throw new FrameRefusedError(`${name} is not a list of lives`);
+  }
+  const [node, life] = raw as readonly unknown[];
+  return [nodeId(node, name), nonce(life, name)];
+};
+
 const gossip = listOf(newsLine, MOST_GOSSIP);
+const lives = listOf(lifeLine, MOST_LIVES);
 const members = listOf(newsLine, MOST_MEMBERS);
 
 const clockBound = { life: text, startBoundMs: milliseconds, boundMs: milliseconds };
@@ -84,7 +103,7 @@ const damageTicket = { life: text, foundMs: milliseconds };
 const SHAPES: Shapes = {
   'swim.ping': {
     code: 8,
-    request: { epoch: epochOrZero, ...clockBound, gossip },
+    request: { epoch: epochOrZero, ...clockBound, lives, gossip },
     reply: {
       epoch: epochOrZero,
       lends: flag,
@@ -131,6 +150,11 @@ const SHAPES: Shapes = {
       lastSurvivor: oneOf(['use', 'wait']),
       epoch: epochOrZero,
     },
+  },
+  'membership.confirm': {
+    code: 13,
+    request: { node: nodeId, life: nonce },
+    reply: { incarnation: optional(incarnation), address: optional(address) },
   },
   'member.status': {
     code: 4,

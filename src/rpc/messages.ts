@@ -2,7 +2,7 @@
  * Every message one node sends another. `type` reads `<room>.<verb>`; who receives it is in brackets.
  * What comes from a peer is checked field by field before anyone sees it (`message-shapes.ts`).
  */
-import type { Address, Epoch, Key, NodeId, Partition } from '../ids.ts';
+import type { Address, Epoch, Incarnation, Key, NodeId, Partition } from '../ids.ts';
 import type { MemberState } from '../swim/news.ts';
 import type { PingOutcome } from '../swim/probe.ts';
 import type { Version } from '../version/version.ts';
@@ -14,6 +14,9 @@ export type NewsLine = readonly [
   incarnation: number,
   by: NodeId | undefined,
 ];
+
+/** A life of a node that its sender is connected to, told by its nonce. */
+export type LifeLine = readonly [node: NodeId, life: string];
 
 /**
  * Whether this replica's answer may decide alone (`one`), or counts with others (`quorum`: levels
@@ -98,6 +101,8 @@ export type Request =
   | (ClockBound & {
       readonly type: 'swim.ping';
       readonly epoch: Epoch | 0;
+      /** Of a few other nodes, in turn. */
+      readonly lives: readonly LifeLine[];
       readonly gossip: readonly NewsLine[];
     })
   /** [member] I get no answer from `target`: do you? */
@@ -112,6 +117,8 @@ export type Request =
   | { readonly type: 'membership.ring' }
   /** [member] Who are you, and with whom would you form a cluster? Asked of addresses. */
   | { readonly type: 'membership.introduce' }
+  /** [member] You told me of this life of `node`: ask it whether it is still there. */
+  | { readonly type: 'membership.confirm'; readonly node: NodeId; readonly life: string }
   /** [acceptor] CASPaxos for the ring of an epoch: promise. */
   | {
       readonly type: 'ring.prepare';
@@ -226,6 +233,11 @@ export interface Replies {
     readonly lastSurvivor: 'use' | 'wait';
     /** Epoch of the decided ring it holds; 0 when it has none and no data. */
     readonly epoch: Epoch | 0;
+  };
+  /** Who that is; both absent when it did not answer. */
+  readonly 'membership.confirm': {
+    readonly incarnation: Incarnation | undefined;
+    readonly address: Address | undefined;
   };
   /** Votes come with the bound that they moved: whoever counts them remembers it. */
   readonly 'ring.prepare': ClockBound & {

@@ -5,6 +5,7 @@ import type { Log, LogFields } from '../telemetry/log.ts';
 import type { HandshakeRefusedError } from './handshake.ts';
 import { explain } from './handshake-refusal.ts';
 import type { StreamEnd } from './peer-stream.ts';
+import type { Clones } from './proven-clones.ts';
 
 const REPEAT_AFTER_MS = 60_000;
 const MAX_REMEMBERED = 1_000;
@@ -60,6 +61,21 @@ export class PeerReport {
   /** Another node than the member `meant` answers at `address`. */
   stranger(address: string, meant: NodeId, found: NodeId): void {
     this.#warn(address, 'another node answers at the address of a member', { meant, found });
+  }
+
+  /** Two processes run as one node. Said once of each: whoever finds them remembers them. */
+  clones({ stays, goes }: Clones): void {
+    this.#log.error(
+      'two processes run as one node, one data directory being a copy; one of them is refused from now on',
+      {
+        node: goes.nodeId,
+        stays: stays.address,
+        refused: goes.address,
+        remedy:
+          'stop the refused one for good; if that is the one to keep, stop the other one, and the refused ' +
+          'one is let in soon after (docs/operations.md, "a node may run twice")',
+      },
+    );
   }
 
   #handshakeRefused(

@@ -1,6 +1,6 @@
 /** The transport port: calls between nodes. Nothing here throws for what a peer or the network does. */
 import type { Address, NodeId } from '../ids.ts';
-import type { Handlers, Refusal, ReplyOf, RequestOf, RequestType } from './messages.ts';
+import type { Handlers, LifeLine, Refusal, ReplyOf, RequestOf, RequestType } from './messages.ts';
 
 /** Order in which queued messages leave, and who is shed first: the last one. */
 export type TrafficClass = 'membership' | 'client' | 'repair' | 'transfer';
@@ -64,6 +64,15 @@ export interface Transport {
 
   /** Another member has reached a node there: `call` tries it where what this node knows itself fails. */
   hearAddress(node: NodeId, address: Address): void;
+
+  /** The life of `node` that this node is connected to, told by its nonce. */
+  lifeOf(node: NodeId): string | undefined;
+
+  /** `member` is connected to that life of `node`: where it is another one here, they are compared. */
+  hearLife(member: NodeId, [node, life]: LifeLine): void;
+
+  /** Puts a question to that life of `node`, if this node is connected to it: who it is, if it answers. */
+  confirmLife(node: NodeId, life: string): Promise<ReplyOf<'membership.confirm'>>;
 
   /** Requests from peers are refused until this was called. */
   serve(handlers: Handlers): void;

@@ -26,10 +26,12 @@ import {
 import type { HandshakeRefusal } from './handshake-refusal.ts';
 import { IncomingConnection, serve } from './incoming-connection.ts';
 import { KnownLives, objectionTo } from './known-lives.ts';
+import { LifeComparison } from './life-comparison.ts';
 import type { PeerLimits } from './limits.ts';
-import type { Handlers, ReplyOf, Request, RequestOf, RequestType } from './messages.ts';
+import type { Handlers, LifeLine, ReplyOf, Request, RequestOf, RequestType } from './messages.ts';
 import { type CallResult, type LinkCall, OutgoingLink } from './outgoing-link.ts';
 import { PeerReport } from './peer-report.ts';
+import { type Clones, ProvenClones } from './proven-clones.ts';
 import type { AddressAnswer, Answer, CallOptions, TrafficClass, Transport } from './transport.ts';
 
 /** Transfers travel over a connection of their own: no request waits behind a page of records. */
@@ -42,6 +44,8 @@ const LANES: readonly Lane[] = ['requests', 'transfers'];
  * the connections of a machine that lost its power look as if it were.
  */
 const KNOWN_LIFE_ANSWERS_MS = 1_000;
+/** How long another member may take to ask one, milliseconds. */
+const CONFIRMED_MS = 2_000;
 
 export interface UpgradeTransportOptions {
   readonly nodeId: NodeId;
@@ -66,6 +70,8 @@ export class UpgradeTransport implements Transport {
   readonly #secret: SecretKey;
   readonly #report: PeerReport;
   readonly #lives = new KnownLives();
+  readonly #clones = new ProvenClones();
+  readonly #comparison: LifeComparison;
   readonly #book = new AddressBook();
   readonly #links: Readonly<Record<Lane, Map<Address, OutgoingLink>>> = {
     requests: new Map(),
@@ -85,6 +91,12 @@ export class UpgradeTransport implements Transport {
     this.#secret = secretKeyOf(options.secret);
     this.#report = new PeerReport(options);
     this.#wheel = new DeadlineWheel(options.clock, (call) => call.link.expire(call));
+    this.#comparison = new LifeComparison({
+      connectedTo: (node) => this.#connectedTo(node),
+      answers: (life) => this.#saysItIsThere(life),
+      confirmedBy: (member, node, life) => this.#confirmedBy(member, node, life),
+      onProven: (clones) => this.#part(clones),
+    });
   }
 
   call<Type extends RequestType>(
@@ -126,6 +138,23 @@ export class UpgradeTransport implements Transport {
 
   hearAddress(node: NodeId, address: Address): void {
     this.#book.hear(node, address);
+  }
+
+  lifeOf(node: NodeId): string | undefined {
+    return this.#connectedTo(node)?.nonce;
+  }
+
+  hearLife(member: NodeId, [node, life]: LifeLine): void {
+    if (node === this.#options.nodeId) return;
+    this.#clones.hear(node, life, this.#options.clock.monotonicMs());
+    if (this.#clones.keptInsteadOf(life) === undefined) this.#comparison.hear(member, node, life);
+  }
+
+  async confirmLife(node: NodeId, life: string): Promise<ReplyOf<'membership.confirm'>> {
+    const known = this.#connectedTo(node);
+    const isThere = known?.nonce === life && (await this.#saysItIsThere(known));
+    if (!isThere) return { incarnation: undefined, address: undefined };
+    return { incarnation: known.incarnation, address: known.address };
   }
 
   serve(handlers: Handlers): void {
@@ -281,12 +310,23 @@ export class UpgradeTransport implements Transport {
    */
   #doubt(peer: PeerCard, at?: Address): Promise<HandshakeRefusal | undefined> | undefined {
     const known = this.#lives.besides(peer);
+    const kept = this.#clones.keptInsteadOf(peer.nonce);
+    if (kept !== undefined) return this.#doubtClone(peer, known ?? kept);
     if (known === undefined || !this.#mayBeThere(known, peer, at)) return undefined;
     return this.#answers(known).then((isThere) => {
       if (isThere) return objectionTo(peer, known);
       this.#lives.end(known);
       return undefined;
     });
+  }
+
+  /** It stays out while another process of its node is anywhere: this node may be cut off from that one. */
+  async #doubtClone(peer: PeerCard, kept: PeerCard): Promise<HandshakeRefusal | undefined> {
+    if (await this.#answers(kept)) return 'clone';
+    if (this.#clones.isKeptElsewhere(peer.nonce, this.#options.clock.monotonicMs())) return 'clone';
+    this.#clones.forget(peer.nonce);
+    this.#lives.end(kept);
+    return undefined;
   }
 
   /**
@@ -303,18 +343,59 @@ export class UpgradeTransport implements Transport {
     return [...this.#allLinks, ...this.#incoming].some(({ peer }) => peer?.nonce === nonce);
   }
 
+  /** The life of a node that was let in last, while there is a connection to it. */
+  #connectedTo(node: NodeId): PeerCard | undefined {
+    const known = this.#lives.of(node);
+    if (known === undefined) return undefined;
+    const address = this.#book.addressOf(node) ?? known.address;
+    // As a rule it is there, and those to all others need not be looked through.
+    const isThere = this.#linksTo(address).some(({ peer }) => peer?.nonce === known.nonce);
+    return isThere || this.#isConnected(known) ? known : undefined;
+  }
+
   /** Whether the process of this life answers, over its connection or where it said to be. */
-  #answers({ nonce, address }: PeerCard): Promise<boolean> {
+  async #answers(life: PeerCard): Promise<boolean> {
+    const result = await this.#ask(life);
+    return result?.ok === true || result?.failure === 'refused';
+  }
+
+  /** The same, where a refusal will not do: this node itself refuses calls when too many wait. */
+  async #saysItIsThere(life: PeerCard): Promise<boolean> {
+    return (await this.#ask(life))?.ok === true;
+  }
+
+  /** `undefined`: it was not that life that was asked. */
+  #ask({ nonce, address }: PeerCard): Promise<CallResult | undefined> {
     const open = this.#allLinks.find(({ peer }) => peer?.nonce === nonce);
     const at = open?.address ?? address;
     const request = { type: 'membership.introduce' } as const;
     const options = { timeoutMs: KNOWN_LIFE_ANSWERS_MS, traffic: 'membership' } as const;
     return new Promise((resolve) => {
       this.#submit(at, undefined, request, options, (result) => {
-        const answered = result.ok || result.failure === 'refused';
-        resolve(answered && this.#links.requests.get(at)?.peer?.nonce === nonce);
+        resolve(this.#links.requests.get(at)?.peer?.nonce === nonce ? result : undefined);
       });
     });
+  }
+
+  async #confirmedBy(member: NodeId, node: NodeId, life: string): Promise<PeerCard | undefined> {
+    const answer = await this.call(
+      member,
+      { type: 'membership.confirm', node, life },
+      { timeoutMs: CONFIRMED_MS, traffic: 'membership' },
+    );
+    if (!answer.ok) return undefined;
+    const { incarnation, address } = answer.reply;
+    if (incarnation === undefined || address === undefined) return undefined;
+    return { nodeId: node, incarnation, nonce: life, address, clusterId: undefined };
+  }
+
+  /** From two processes of one node: only one is talked to from now on. */
+  #part(clones: Clones): void {
+    const { stays, goes } = clones;
+    if (this.#clones.add(clones, this.#options.clock.monotonicMs())) this.#report.clones(clones);
+    if (this.#lives.of(goes.nodeId)?.nonce !== goes.nonce) return;
+    this.#book.show(stays.nodeId, stays.address);
+    this.#meet(stays, 'another process runs as the same node');
   }
 
   /** A connection of ours has reached somebody. */
@@ -337,13 +418,13 @@ export class UpgradeTransport implements Transport {
   }
 
   /** A node that was started again has no use for connections of its life before. */
-  #meet(peer: PeerCard): void {
+  #meet(peer: PeerCard, reason = 'the node has been started again'): void {
     this.#lives.meet(peer);
     for (const link of this.#allLinks) {
-      if (isOtherLife(link.peer, peer)) link.drop('the node has been started again');
+      if (isOtherLife(link.peer, peer)) link.drop(reason);
     }
     for (const connection of this.#incoming) {
-      if (isOtherLife(connection.peer, peer)) connection.end('the node has been started again');
+      if (isOtherLife(connection.peer, peer)) connection.end(reason);
     }
   }
 

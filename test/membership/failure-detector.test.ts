@@ -232,6 +232,32 @@ describe('a ping', () => {
   });
 });
 
+describe('the lives that a member is connected to', () => {
+  const lifeOf = (by: NodeId, of: NodeId): string => `${of} as ${by} knows it`;
+
+  test('are told with its pings, of those that are neither of the two', async () => {
+    const group = await Group.begin();
+    group.lifeOf = (by, of) => (of === B ? undefined : lifeOf(by, of));
+    await group.pass(3_000);
+    expect(group.lives).toContainEqual({ by: B, member: A, of: C, life: lifeOf(A, C) });
+    expect(group.lives).toContainEqual({ by: C, member: B, of: A, life: lifeOf(B, A) });
+    for (const { by, member, of } of group.lives) expect([by, member, B]).not.toContain(of);
+  });
+
+  test('are told in turn: a few with each ping, however many there are', async () => {
+    const ring = ringOf(membersFrom(1, 12));
+    const group = await Group.begin(ring);
+    group.lifeOf = lifeOf;
+    const toldTo = (member: NodeId, of: NodeId): boolean =>
+      group.lives.some((line) => line.by === member && line.of === of);
+    await group.pass(1_000);
+    expect(group.lives.length).toBeLessThanOrEqual(4 * group.pings.length);
+    await group.pass(20_000);
+    for (const { id: by } of ring.members)
+      for (const { id: of } of ring.members) if (of !== by) expect(toldTo(by, of)).toBe(true);
+  });
+});
+
 test('all members are pinged once at the start, and are ready to be counted then', async () => {
   const group = await Group.begin();
   expect([group.at(A).triedAll, group.at(A).metMajority]).toEqual([false, false]);
@@ -399,6 +425,15 @@ class Group {
   readonly catchUps: { readonly by: NodeId; readonly from: NodeId }[] = [];
   /** Where members were told that others are. */
   readonly heard: { readonly by: NodeId; readonly of: NodeId; readonly address: Address }[] = [];
+  /** What members were told of the lives of others. */
+  readonly lives: {
+    readonly by: NodeId;
+    readonly member: NodeId;
+    readonly of: NodeId;
+    readonly life: string;
+  }[] = [];
+  /** The life of a node that another one is connected to. */
+  lifeOf: (by: NodeId, of: NodeId) => string | undefined = () => undefined;
   asked = 0;
   /** Whole tables are not exchanged: what is heard came with a ping. */
   exchangesFail = false;
@@ -537,6 +572,9 @@ class Group {
       learnAddress: unused,
       addressOf: (node) => addressAsKnown(self, node),
       hearAddress: (of, address) => void this.heard.push({ by: self, of, address }),
+      lifeOf: (node) => this.lifeOf(self, node),
+      hearLife: (member, [of, life]) => void this.lives.push({ by: self, member, of, life }),
+      confirmLife: unused,
       serve: unused,
       close: unused,
     };

@@ -80,13 +80,17 @@ export const MESSAGE_SAMPLES: Samples = {
   },
   'swim.ping': {
     requests: [
-      { type: 'swim.ping', epoch: 0, life: '', startBoundMs: 0, boundMs: 0, gossip: [] },
+      { type: 'swim.ping', epoch: 0, life: '', startBoundMs: 0, boundMs: 0, lives: [], gossip: [] },
       {
         type: 'swim.ping',
         epoch,
         life: 'f'.repeat(32),
         startBoundMs: 1_767_225_600_000,
         boundMs: 2 ** 52,
+        lives: [
+          [node, 'f'.repeat(32)],
+          [other, '0'.repeat(32)],
+        ],
         gossip,
       },
     ],
@@ -129,6 +133,13 @@ export const MESSAGE_SAMPLES: Samples = {
         lastSurvivor: 'use',
         epoch: 0,
       },
+    ],
+  },
+  'membership.confirm': {
+    requests: [{ type: 'membership.confirm', node, life: 'f'.repeat(32) }],
+    replies: [
+      { incarnation: 3 as Incarnation, address: 'node3:7400' as Address },
+      { incarnation: undefined, address: undefined },
     ],
   },
   'ring.prepare': {

@@ -159,6 +159,10 @@ export class SimulatedNetwork {
       hearAddress: (node, address) => {
         if (!book.has(node)) book.set(node, address);
       },
+      // No node runs twice here, and there are no handshakes that would tell its lives.
+      lifeOf: () => undefined,
+      hearLife: () => undefined,
+      confirmLife: async () => ({ incarnation: undefined, address: undefined }),
       serve: (handlers) => {
         own.handlers = handlers;
       },
