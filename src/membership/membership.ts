@@ -179,9 +179,9 @@ export class Membership {
         this.#founding.noteAsker(from);
         return { ok: true, reply: this.introduction };
       },
-      'membership.confirm': async ({ node, life }) => ({
+      'membership.confirm': async (request) => ({
         ok: true,
-        reply: await transport.confirmLife(node, life),
+        reply: await transport.confirmLife(request),
       }),
       'membership.join': async (request) => ({ ok: true, reply: await admission.apply(request) }),
       'ring.prepare': (request, { from }) => told(acceptorOf(request).prepare(request, from)),

@@ -20,11 +20,11 @@ export interface LifeComparisonPorts {
   readonly connectedTo: (node: NodeId) => PeerCard | undefined;
   /** Whether it answers a question that is put now. */
   readonly answers: (life: PeerCard) => Promise<boolean>;
-  /** Has `member` put one to that life of `node`: who that is, if it answers. */
+  /** Has `member` put one to that life of the node, `own` having answered: who that is, if it answers. */
   readonly confirmedBy: (
     member: NodeId,
-    node: NodeId,
     life: string,
+    own: PeerCard,
   ) => Promise<PeerCard | undefined>;
   readonly onProven: (clones: Clones) => void;
 }
@@ -50,7 +50,20 @@ export class LifeComparison {
     const { answers, confirmedBy, onProven } = this.#ports;
     if (!(await answers(own))) return;
     // Only now: an answer from before would be one of a life that has ended since.
-    const other = await confirmedBy(member, own.nodeId, life);
+    const other = await confirmedBy(member, life, own);
     if (other !== undefined) onProven(judge(own, other));
+  }
+
+  /**
+   * A member compares: `other` answered it after this node had told of `life`. Should that one answer now,
+   * both run, which is proven here as well.
+   */
+  async confirm(life: string, other: PeerCard): Promise<PeerCard | undefined> {
+    const { connectedTo, answers, onProven } = this.#ports;
+    const own = connectedTo(other.nodeId);
+    if (own?.nonce !== life || other.nonce === life) return undefined;
+    if (!(await answers(own))) return undefined;
+    onProven(judge(own, other));
+    return own;
   }
 }

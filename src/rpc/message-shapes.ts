@@ -30,6 +30,7 @@ import {
 } from './field.ts';
 import { FrameRefusedError } from './frame-refused-error.ts';
 import type {
+  AnsweredLife,
   LifeLine,
   NewsLine,
   RefusalReason,
@@ -89,6 +90,12 @@ const lifeLine: Field<LifeLine> = (raw, name) => {
   }
   const [node, life] = raw as readonly unknown[];
   return [nodeId(node, name), nonce(life, name)];
+};
+
+const answeredLife: Field<AnsweredLife> = (raw, name) => {
+  if (!Array.isArray(raw) || raw.length !== 3) throw new FrameRefusedError(`${name} is not a life`);
+  const [life, start, place] = raw as readonly unknown[];
+  return [nonce(life, name), incarnation(start, name), address(place, name)];
 };
 
 const gossip = listOf(newsLine, MOST_GOSSIP);
@@ -153,8 +160,8 @@ const SHAPES: Shapes = {
   },
   'membership.confirm': {
     code: 13,
-    request: { node: nodeId, life: nonce },
-    reply: { incarnation: optional(incarnation), address: optional(address) },
+    request: { node: nodeId, life: nonce, other: answeredLife },
+    reply: { answered: optional(answeredLife) },
   },
   'member.status': {
     code: 4,

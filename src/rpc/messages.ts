@@ -18,6 +18,9 @@ export type NewsLine = readonly [
 /** A life of a node that its sender is connected to, told by its nonce. */
 export type LifeLine = readonly [node: NodeId, life: string];
 
+/** A life that answered its sender just now, and where it says that it is reached. */
+export type AnsweredLife = readonly [life: string, incarnation: Incarnation, address: Address];
+
 /**
  * Whether this replica's answer may decide alone (`one`), or counts with others (`quorum`: levels
  * `quorum` and `all`, repair, healing).
@@ -117,8 +120,13 @@ export type Request =
   | { readonly type: 'membership.ring' }
   /** [member] Who are you, and with whom would you form a cluster? Asked of addresses. */
   | { readonly type: 'membership.introduce' }
-  /** [member] You told me of this life of `node`: ask it whether it is still there. */
-  | { readonly type: 'membership.confirm'; readonly node: NodeId; readonly life: string }
+  /** [member] You told me of this life of `node`. Another one has answered me since: does yours, too? */
+  | {
+      readonly type: 'membership.confirm';
+      readonly node: NodeId;
+      readonly life: string;
+      readonly other: AnsweredLife;
+    }
   /** [acceptor] CASPaxos for the ring of an epoch: promise. */
   | {
       readonly type: 'ring.prepare';
@@ -234,11 +242,8 @@ export interface Replies {
     /** Epoch of the decided ring it holds; 0 when it has none and no data. */
     readonly epoch: Epoch | 0;
   };
-  /** Who that is; both absent when it did not answer. */
-  readonly 'membership.confirm': {
-    readonly incarnation: Incarnation | undefined;
-    readonly address: Address | undefined;
-  };
+  /** Absent: it did not answer. */
+  readonly 'membership.confirm': { readonly answered: AnsweredLife | undefined };
   /** Votes come with the bound that they moved: whoever counts them remembers it. */
   readonly 'ring.prepare': ClockBound & {
     readonly promised: boolean;

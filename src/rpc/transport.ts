@@ -71,8 +71,10 @@ export interface Transport {
   /** `member` is connected to that life of `node`: where it is another one here, they are compared. */
   hearLife(member: NodeId, [node, life]: LifeLine): void;
 
-  /** Puts a question to that life of `node`, if this node is connected to it: who it is, if it answers. */
-  confirmLife(node: NodeId, life: string): Promise<ReplyOf<'membership.confirm'>>;
+  /** A member compares: see `LifeComparison`. */
+  confirmLife(
+    request: Omit<RequestOf<'membership.confirm'>, 'type'>,
+  ): Promise<ReplyOf<'membership.confirm'>>;
 
   /** Requests from peers are refused until this was called. */
   serve(handlers: Handlers): void;

@@ -28,7 +28,15 @@ import { IncomingConnection, serve } from './incoming-connection.ts';
 import { KnownLives, objectionTo } from './known-lives.ts';
 import { LifeComparison } from './life-comparison.ts';
 import type { PeerLimits } from './limits.ts';
-import type { Handlers, LifeLine, ReplyOf, Request, RequestOf, RequestType } from './messages.ts';
+import type {
+  AnsweredLife,
+  Handlers,
+  LifeLine,
+  ReplyOf,
+  Request,
+  RequestOf,
+  RequestType,
+} from './messages.ts';
 import { type CallResult, type LinkCall, OutgoingLink } from './outgoing-link.ts';
 import { PeerReport } from './peer-report.ts';
 import { type Clones, ProvenClones } from './proven-clones.ts';
@@ -94,7 +102,7 @@ export class UpgradeTransport implements Transport {
     this.#comparison = new LifeComparison({
       connectedTo: (node) => this.#connectedTo(node),
       answers: (life) => this.#saysItIsThere(life),
-      confirmedBy: (member, node, life) => this.#confirmedBy(member, node, life),
+      confirmedBy: (member, life, own) => this.#confirmedBy(member, life, own),
       onProven: (clones) => this.#part(clones),
     });
   }
@@ -150,11 +158,13 @@ export class UpgradeTransport implements Transport {
     if (this.#clones.keptInsteadOf(life) === undefined) this.#comparison.hear(member, node, life);
   }
 
-  async confirmLife(node: NodeId, life: string): Promise<ReplyOf<'membership.confirm'>> {
-    const known = this.#connectedTo(node);
-    const isThere = known?.nonce === life && (await this.#saysItIsThere(known));
-    if (!isThere) return { incarnation: undefined, address: undefined };
-    return { incarnation: known.incarnation, address: known.address };
+  async confirmLife({
+    node,
+    life,
+    other,
+  }: Omit<RequestOf<'membership.confirm'>, 'type'>): Promise<ReplyOf<'membership.confirm'>> {
+    const own = await this.#comparison.confirm(life, cardOf(node, other));
+    return { answered: own && answeredLife(own) };
   }
 
   serve(handlers: Handlers): void {
@@ -377,16 +387,14 @@ export class UpgradeTransport implements Transport {
     });
   }
 
-  async #confirmedBy(member: NodeId, node: NodeId, life: string): Promise<PeerCard | undefined> {
+  async #confirmedBy(member: NodeId, life: string, own: PeerCard): Promise<PeerCard | undefined> {
+    const node = own.nodeId;
     const answer = await this.call(
       member,
-      { type: 'membership.confirm', node, life },
+      { type: 'membership.confirm', node, life, other: answeredLife(own) },
       { timeoutMs: CONFIRMED_MS, traffic: 'membership' },
     );
-    if (!answer.ok) return undefined;
-    const { incarnation, address } = answer.reply;
-    if (incarnation === undefined || address === undefined) return undefined;
-    return { nodeId: node, incarnation, nonce: life, address, clusterId: undefined };
+    return answer.ok && answer.reply.answered ? cardOf(node, answer.reply.answered) : undefined;
   }
 
   /** From two processes of one node: only one is talked to from now on. */
@@ -488,6 +496,14 @@ export class UpgradeTransport implements Transport {
     const tracked = closed.then(forget, forget);
     this.#sockets.add(tracked);
   }
+}
+
+function answeredLife({ nonce, incarnation, address }: PeerCard): AnsweredLife {
+  return [nonce, incarnation, address];
+}
+
+function cardOf(nodeId: NodeId, [nonce, incarnation, address]: AnsweredLife): PeerCard {
+  return { nodeId, incarnation, nonce, address, clusterId: undefined };
 }
 
 function isOtherLife(before: PeerCard | undefined, now: PeerCard): boolean {

@@ -3,7 +3,7 @@ import { cp, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { settled } from '../faults/cluster-report.ts';
+import { clusterReport, settled } from '../faults/cluster-report.ts';
 import { FaultCluster, type FaultNode } from '../faults/fault-cluster.ts';
 import { freePort } from './free-port.ts';
 import { temporaryFolder } from './live-cluster.ts';
@@ -214,11 +214,7 @@ describe('a copy of the data directory of a member is refused', () => {
 
   async function expectRefused(cluster: FaultCluster, original: FaultNode, copy: string) {
     await original.put('k', 'v');
-    const clone = await start({
-      QUORATE_NODE_NAME: original.name,
-      QUORATE_SEEDS: cluster.nodes.map(({ address }) => address).join(','),
-      QUORATE_DATA_DIR: copy,
-    });
+    const clone = await startCopy(cluster, original, copy);
     await expect
       .poll(() => clone.said, { timeout: 30_000 })
       .toContain('one data directory being a copy');
@@ -234,6 +230,101 @@ describe('a copy of the data directory of a member is refused', () => {
   }
 });
 
+test('of two that start at once on one data directory, and each meet another member, one is refused by both', async () => {
+  const cluster = await FaultCluster.start();
+  onTestFinished(() => cluster.stop());
+  const [first, second, original] = [cluster.node(1), cluster.node(2), cluster.node(3)];
+  await settled(cluster.nodes);
+  expect((await original.put('k', 'before', '?consistency=all')).status).toBe(201);
+  await original.stop();
+  const copy = await copyOf(original);
+  for (const member of [first, second]) await expectSeen(member, original, 'dead');
+
+  second.pause();
+  original.start();
+  await expectSeen(first, original, 'alive');
+  first.pause();
+  original.pause();
+  second.resume();
+  const clone = await startCopy(cluster, original, copy);
+  await expectSeen(second, original, 'alive');
+  first.resume();
+  original.resume();
+
+  for (const member of [first, second])
+    await expect.poll(() => partedBy(member), { timeout: 20_000 }).toHaveLength(1);
+  const [parted] = partedBy(first);
+  expect(partedBy(second)).toEqual([parted]);
+  const [stays, goes] = parted?.stays === original.address ? [original, clone] : [clone, original];
+  expect([parted?.stays, parted?.refused]).toEqual([stays, goes].map(addressOf));
+
+  const put = (by: { readonly url: string }, value: string) =>
+    fetch(`${by.url}/kv/k?consistency=all`, { method: 'PUT', body: value });
+  for (const [value, by] of [first, second, stays].entries())
+    await expect
+      .poll(async () => (await put(by, String(value))).status, { timeout: 20_000 })
+      .toBe(200);
+  const held = async ({ url }: { readonly url: string }) =>
+    (await fetch(`${url}/kv/k?consistency=one`)).text();
+  expect([await held(stays), await held(goes)]).toEqual(['2', 'before']);
+  for (const member of [first, second]) {
+    await expect.poll(() => refusedBy(goes), { timeout: 20_000 }).toContain(member.address);
+    await expectSeen(member, original, 'alive');
+  }
+  expect((await put(goes, 'lost')).status).toBeGreaterThanOrEqual(500);
+});
+
+test('a member that is killed and started again, time after time, is never taken for two', async () => {
+  const cluster = await FaultCluster.start();
+  onTestFinished(() => cluster.stop());
+  const [first, second, restarted] = [cluster.node(1), cluster.node(2), cluster.node(3)];
+  await settled(cluster.nodes);
+  for (let time = 0; time < 12; time++) {
+    await restarted.kill();
+    restarted.start();
+    // As soon as it may be met by one and not by the other.
+    const member = time % 2 === 0 ? first : second;
+    await expect
+      .poll(async () => (await restarted.readiness())?.text, { interval: 5, timeout: 30_000 })
+      .toBeDefined();
+    await expectSeen(member, restarted, 'alive');
+  }
+  await settled(cluster.nodes);
+  for (const member of [first, second]) expect(partedBy(member)).toEqual([]);
+});
+
+/** What a member said when it found two processes of one node. */
+function partedBy({ said }: FaultNode) {
+  return said
+    .split('\n')
+    .filter((line) => line.includes('two processes run as one node'))
+    .map((line) => {
+      const { stays, refused } = JSON.parse(line) as { stays: string; refused: string };
+      return { stays, refused };
+    });
+}
+
+/** The members that refused a process, as it says itself. */
+function refusedBy({ said }: { readonly said: string }): readonly string[] {
+  return said
+    .split('\n')
+    .filter((line) => line.includes('a peer refused the connection of this node: two running'))
+    .map((line) => (JSON.parse(line) as { peer: string }).peer);
+}
+
+async function expectSeen(by: FaultNode, node: FaultNode, state: string): Promise<void> {
+  const seen = async () => (await clusterReport(by))?.members.find(isNamed(node))?.state;
+  await expect.poll(seen, { timeout: 30_000 }).toBe(state);
+}
+
+function startCopy(cluster: FaultCluster, { name }: FaultNode, dataDir: string) {
+  return start({
+    QUORATE_NODE_NAME: name,
+    QUORATE_SEEDS: cluster.nodes.map(({ address }) => address).join(','),
+    QUORATE_DATA_DIR: dataDir,
+  });
+}
+
 async function copyOf({ dataDir }: FaultNode): Promise<string> {
   const copy = join(folder.path, 'copy');
   // The lock names the process that runs there.
@@ -248,7 +339,7 @@ async function readyNode(settings: Readonly<Record<string, string>>): Promise<St
   return node;
 }
 
-function addressOf({ url }: StartProcess): string {
+function addressOf({ url }: { readonly url: string }): string {
   return new URL(url).host;
 }
 

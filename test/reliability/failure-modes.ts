@@ -489,6 +489,14 @@ export const FAILURE_MODES: readonly FailureMode[] = [
         'integration/refused-starts.test.ts',
         'when it was made while the member ran: that one goes on, and may be started again',
       ],
+      [
+        'integration/refused-starts.test.ts',
+        'of two that start at once on one data directory, and each meet another member, one is refused by both',
+      ],
+      [
+        'integration/refused-starts.test.ts',
+        'a member that is killed and started again, time after time, is never taken for two',
+      ],
     ],
   },
   {

@@ -186,9 +186,9 @@ async function startMember(settings: PeerSettings = {}): Promise<Peer> {
   const member: Peer = await start({
     ...settings,
     handlers: {
-      'membership.confirm': async ({ node, life }) => ({
+      'membership.confirm': async (request) => ({
         ok: true,
-        reply: await member.transport.confirmLife(node, life),
+        reply: await member.transport.confirmLife(request),
       }),
     },
   });

@@ -16,7 +16,7 @@ test('another life than the own one is a clone when both answer, the own one fir
   const { comparison, asked, proven } = comparing({});
   comparison.hear(MEMBER, NODE, other.nonce);
   await settled();
-  expect(asked).toEqual(['own', `other of ${NODE} by ${MEMBER}`]);
+  expect(asked).toEqual(['own', `other of ${NODE} by ${MEMBER}, as own answered`]);
   expect(proven.map(({ stays, goes }) => [stays.nonce, goes.nonce])).toEqual([['other', 'own']]);
 });
 
@@ -42,6 +42,31 @@ describe('nothing is proven', () => {
     const { comparison, proven } = comparing({ confirmedBy: async () => undefined });
     comparison.hear(MEMBER, NODE, other.nonce);
     await settled();
+    expect(proven).toEqual([]);
+  });
+});
+
+describe('asked by a member that compares, this node', () => {
+  test('puts a question to its life, and finds the same as the member if that answers', async () => {
+    const { comparison, asked, proven } = comparing({});
+    expect(await comparison.confirm(own.nonce, other)).toBe(own);
+    expect(asked).toEqual(['own']);
+    expect(proven.map(({ stays, goes }) => [stays.nonce, goes.nonce])).toEqual([['other', 'own']]);
+  });
+
+  test.each<[string, Partial<LifeComparisonPorts>]>([
+    ['it has lost that life', { connectedTo: () => undefined }],
+    ['it has met the next one', { connectedTo: () => life('next') }],
+    ['its life does not answer', { answers: async () => false }],
+  ])('confirms and finds nothing when %s', async (_when, ports) => {
+    const { comparison, proven } = comparing(ports);
+    expect(await comparison.confirm(own.nonce, other)).toBeUndefined();
+    expect(proven).toEqual([]);
+  });
+
+  test('confirms nothing of a life beside itself', async () => {
+    const { comparison, proven } = comparing({});
+    expect(await comparison.confirm(own.nonce, own)).toBeUndefined();
     expect(proven).toEqual([]);
   });
 });
@@ -76,18 +101,17 @@ test('a node is compared once at a time, and few at once; later again', async ()
 test('a node of which only one process runs at a time is never taken for two', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.nat({ max: 7 }), { maxLength: 60, size: 'max' }),
+      fc.array(fc.nat({ max: 8 }), { maxLength: 60, size: 'max' }),
       async (steps) => {
         const world = new World();
-        const [b, c] = [world.member(), world.member()];
+        const { b, c } = world;
         for (const step of steps) {
           if (step === 0) world.restart();
-          else if (step < 3) (step === 1 ? b : c).meet();
-          else if (step === 3) c.told.push(b.known);
-          else if (step === 4)
-            for (const known of c.told.splice(0)) c.comparison.hear(MEMBER, NODE, known);
+          else if (step <= 2) world.meet(step === 1 ? b : c);
+          else if (step === 3) world.tell();
+          else if (step <= 5) world.hear(step === 4 ? b : c);
           // What is under way goes on a little, or stays where it is.
-          if (step >= 5) await undefined;
+          else await undefined;
         }
         await settled();
         expect(world.proven).toEqual([]);
@@ -96,47 +120,68 @@ test('a node of which only one process runs at a time is never taken for two', a
   );
 });
 
-test('two that run at the same time are found by each member, whoever met which', async () => {
-  const world = new World(2);
-  const [b, c] = [world.member(), world.member()];
-  [b.known, c.known] = ['1', '2'];
-  c.comparison.hear(MEMBER, NODE, b.known);
+test('two that run at the same time are found by both members, the one that compares and the one it asks', async () => {
+  const world = new World();
+  world.startBeside();
+  world.meet(world.c);
+  world.tell();
+  world.hear(world.c);
   await settled();
-  expect(world.proven).toHaveLength(1);
+  expect(world.proven.map(({ by }) => by)).toEqual(['b', 'c']);
+  expect(world.proven[0]?.clones).toEqual(world.proven[1]?.clones);
 });
 
-/** Processes of one node: the lives that run, by their nonces. Restarts fall between any two steps. */
-class World {
-  readonly proven: Clones[] = [];
-  #started: number;
-  readonly #running = new Set<string>();
+interface Met {
+  readonly name: string;
+  /** The life that it met last. */
+  known: string;
+  /** What it was told of the other one's, and has not heard yet. */
+  readonly told: string[];
+  readonly comparison: LifeComparison;
+}
 
-  constructor(running = 1) {
-    this.#started = running;
-    for (let each = 1; each <= running; each++) this.#running.add(String(each));
-  }
+/** One node, whose lives are numbered, and two members that are connected to it. */
+class World {
+  readonly b: Met = this.#member('b', () => this.c);
+  readonly c: Met = this.#member('c', () => this.b);
+  readonly proven: { readonly by: string; readonly clones: Clones }[] = [];
+  readonly #running = new Set(['1']);
+  #started = 1;
 
   restart(): void {
     this.#running.clear();
+    this.startBeside();
+  }
+
+  startBeside(): void {
     this.#running.add(String(++this.#started));
   }
 
-  member() {
+  meet(member: Met): void {
+    member.known = String(this.#started);
+  }
+
+  tell(): void {
+    this.b.told.push(this.c.known);
+    this.c.told.push(this.b.known);
+  }
+
+  hear(member: Met): void {
+    for (const known of member.told.splice(0)) member.comparison.hear(MEMBER, NODE, known);
+  }
+
+  #member(name: string, other: () => Met): Met {
     const comparison = new LifeComparison({
       connectedTo: () => life(member.known),
-      answers: async ({ nonce }) => this.#ask(nonce),
-      confirmedBy: async (_member, _node, nonce) =>
-        (await this.#ask(nonce)) ? life(nonce) : undefined,
-      onProven: (clones) => this.proven.push(clones),
-    });
-    const member = {
-      known: '1',
-      told: [] as string[],
-      comparison,
-      meet: () => {
-        member.known = String(this.#started);
+      answers: ({ nonce }) => this.#ask(nonce),
+      confirmedBy: async (_member, nonce, own) => {
+        await undefined;
+        const confirmed = await other().comparison.confirm(nonce, own);
+        return confirmed;
       },
-    };
+      onProven: (clones) => this.proven.push({ by: name, clones }),
+    });
+    const member: Met = { name, known: '1', told: [], comparison };
     return member;
   }
 
@@ -157,8 +202,8 @@ function comparing(ports: Partial<LifeComparisonPorts>) {
       asked.push(nonce);
       return true;
     },
-    confirmedBy: async (member, node, nonce) => {
-      asked.push(`${nonce} of ${node} by ${member}`);
+    confirmedBy: async (member, nonce, { nodeId, nonce: answered }) => {
+      asked.push(`${nonce} of ${nodeId} by ${member}, as ${answered} answered`);
       return other;
     },
     onProven: (clones) => proven.push(clones),

@@ -136,10 +136,17 @@ export const MESSAGE_SAMPLES: Samples = {
     ],
   },
   'membership.confirm': {
-    requests: [{ type: 'membership.confirm', node, life: 'f'.repeat(32) }],
+    requests: [
+      {
+        type: 'membership.confirm',
+        node,
+        life: 'f'.repeat(32),
+        other: ['0'.repeat(32), 1 as Incarnation, '[::1]:7400' as Address],
+      },
+    ],
     replies: [
-      { incarnation: 3 as Incarnation, address: 'node3:7400' as Address },
-      { incarnation: undefined, address: undefined },
+      { answered: ['f'.repeat(32), 3 as Incarnation, 'node3:7400' as Address] },
+      { answered: undefined },
     ],
   },
   'ring.prepare': {

@@ -162,7 +162,7 @@ export class SimulatedNetwork {
       // No node runs twice here, and there are no handshakes that would tell its lives.
       lifeOf: () => undefined,
       hearLife: () => undefined,
-      confirmLife: async () => ({ incarnation: undefined, address: undefined }),
+      confirmLife: async () => ({ answered: undefined }),
       serve: (handlers) => {
         own.handlers = handlers;
       },
