@@ -125,8 +125,10 @@ export class OutgoingLink {
     return this.#state.is === 'resting';
   }
 
-  /** Tries again at once, if it rests. */
+  /** Who lives here has shown that it is there: tries again at once, if it rests, and calls wait for that. */
   retry(): void {
+    this.#failures = 0;
+    this.#nobodyListens = false;
     if (this.#state.is !== 'resting') return;
     this.#state.timer.cancel();
     this.#dial();

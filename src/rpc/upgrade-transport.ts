@@ -375,9 +375,12 @@ export class UpgradeTransport implements Transport {
   }
 
   /** `undefined`: it was not that life that was asked. */
-  #ask({ nonce, address }: PeerCard): Promise<CallResult | undefined> {
+  #ask(life: PeerCard): Promise<CallResult | undefined> {
+    const { nonce, address } = life;
     const open = this.#allLinks.find(({ peer }) => peer?.nonce === nonce);
     const at = open?.address ?? address;
+    // It may be there though the last way to it failed: that is asked now.
+    if (this.#isConnected(life)) for (const link of this.#linksTo(at)) link.retry();
     const request = { type: 'membership.introduce' } as const;
     const options = { timeoutMs: KNOWN_LIFE_ANSWERS_MS, traffic: 'membership' } as const;
     return new Promise((resolve) => {

@@ -345,6 +345,18 @@ describe('a peer that is not there', () => {
     }, 5_000);
   });
 
+  test('is called as soon as it has connected itself: that call waits for the way', async () => {
+    const a = await start({ limits: { firstRestMs: 60_000 } });
+    const address = await nowhere();
+    const back = hex(8) as NodeId;
+    a.transport.learnAddress(back, address);
+    expect(await a.transport.call(back, READ, CLIENT)).toMatchObject({ nobodyListens: true });
+    const b = await start({ nodeId: back, port: Number(address.split(':')[1]) });
+    b.transport.learnAddress(a.nodeId, a.address);
+    expect(await b.transport.call(a.nodeId, READ, CLIENT)).toMatchObject({ ok: true });
+    expect(await a.transport.call(back, READ, CLIENT)).toMatchObject({ ok: true });
+  });
+
   test('is tried again in the background when calls asked for it', async () => {
     const a = await start({ limits: { firstRestMs: 200 } });
     const address = await nowhere();
