@@ -28,7 +28,9 @@ export interface RingWish {
  * ring with other settings. `undefined` when nothing would change, or nobody would be left.
  */
 export function changedRing(ring: Ring, wish: RingWish): Ring | undefined {
-  const parts = { ...ring, ...wish, epoch: epochAfter(ring) };
+  const { members = ring.members } = wish;
+  const sentAway = sentAwayBy(ring, members);
+  const parts = { ...ring, ...wish, sentAway, epoch: epochAfter(ring) };
   const next = wantedAssignment(ring, parts);
   if (next === undefined) return undefined;
   const changed = new Ring({ ...parts, next });

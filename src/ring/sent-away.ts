@@ -13,5 +13,7 @@ export function sentAwayBy(
 ): readonly NodeId[] {
   const members = new Set(after.map(({ id }) => id));
   const left = before.members.filter(({ id, leaving }) => leaving === 'asked' && !members.has(id));
-  return [...before.sentAway, ...left.map(({ id }) => id)].slice(-MAX_SENT_AWAY);
+  // One that never learnt of its leave, nor of its membership, asks to be taken in under the same id.
+  const away = before.sentAway.filter((id) => !members.has(id));
+  return [...away, ...left.map(({ id }) => id)].slice(-MAX_SENT_AWAY);
 }

@@ -60,6 +60,14 @@ describe('a ring that follows upon another', () => {
     }
   });
 
+  test('forgets that somebody left who is taken in under the same id', () => {
+    const away = new Ring({ ...FIVE, sentAway: [nodeId(6), nodeId(7)] });
+    const joint = changed(away, { members: [...FIVE.members, newcomer(6)] });
+    expect(joint.sentAway).toEqual([nodeId(7)]);
+    expect(flawOfSuccession(away, joint)).toBeUndefined();
+    expect(settledRing(joint).member(nodeId(6))).toBeDefined();
+  });
+
   test('moves as little over a fold as it would have without', () => {
     const once = changed(FIVE, { members: [...FIVE.members, newcomer(6)] });
     const twice = changed(once, { members: [...once.members, newcomer(7)] });
