@@ -57,7 +57,7 @@ export async function askVersions(attempt: Attempt): Promise<Asked> {
   if (quorum.verdict !== 'met') {
     const unavailable = new ClientError(
       'quorum_unavailable',
-      `only ${quorum.answered} of the ${quorum.required} replicas needed answered: ${attempt.troubles}. ` +
+      `only ${quorum.shortfall} answered: ${attempt.troubles}. ` +
         'Nothing was written; start the missing nodes, or write with consistency=one',
       {
         outcome: 'not_applied',

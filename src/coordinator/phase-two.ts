@@ -93,7 +93,7 @@ function failure(attempt: Attempt, quorum: WriteQuorum, doubtful: boolean): Clie
     : 'Nothing was written';
   return new ClientError(
     codeOf(attempt, doubtful),
-    `${acknowledged} of the ${required} replicas needed stored it: ${attempt.troubles}. ${consequence}`,
+    `${quorum.shortfall} stored it: ${attempt.troubles}. ${consequence}`,
     { outcome, required, acknowledged, replicas: attempt.report },
   );
 }

@@ -116,7 +116,7 @@ export function unavailable(attempt: Attempt, quorum: ReadQuorum): ClientError {
     attempt.expired && attempt.nodes.some((node) => attempt.stateOf(node) === 'timeout');
   return new ClientError(
     timedOut ? 'timeout' : 'quorum_unavailable',
-    `${answered} of the ${required} replicas needed answered: ${attempt.troubles}. ` +
+    `${quorum.shortfall} answered: ${attempt.troubles}. ` +
       'Start the missing nodes, or read with consistency=one',
     { required, acknowledged: answered, replicas: attempt.report },
   );

@@ -45,6 +45,14 @@ export class AnswerCount {
     return count;
   }
 
+  /** The set that lacks most, in words: so many yes of those that it takes. */
+  get shortfall(): string {
+    const { yes, required } = this.#sets.reduce((one, other) =>
+      lack(other) > lack(one) ? other : one,
+    );
+    return `${yes} of the ${required} replicas needed`;
+  }
+
   get verdict(): Verdict {
     let verdict: Verdict = 'met';
     for (const set of this.#sets) {
@@ -66,4 +74,8 @@ export class AnswerCount {
   has(node: NodeId): boolean {
     return this.#said.has(node);
   }
+}
+
+function lack({ required, yes }: SetCount): number {
+  return required - yes;
 }

@@ -34,6 +34,11 @@ export class ReadQuorum {
     return this.#count.yes;
   }
 
+  /** Of the set that lacks most, in words. */
+  get shortfall(): string {
+    return this.#count.shortfall;
+  }
+
   get verdict(): Verdict {
     return this.#count.verdict;
   }

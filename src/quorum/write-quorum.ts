@@ -21,6 +21,11 @@ export class WriteQuorum {
     return this.#count.yes;
   }
 
+  /** Of the set that lacks most, in words. */
+  get shortfall(): string {
+    return this.#count.shortfall;
+  }
+
   get verdict(): Verdict {
     return this.#count.verdict;
   }

@@ -72,6 +72,20 @@ describe('a write quorum', () => {
 });
 
 describe('a read quorum', () => {
+  test('tells of the set that lacks most, and counts all that said yes', () => {
+    const sets = [
+      [A, B, C],
+      [A, D],
+    ];
+    const quorum = new ReadQuorum(sets, 'quorum', 'all');
+    for (const node of [B, C, D]) quorum.answer(node, undefined);
+    quorum.fail(A);
+    expect([quorum.answered, quorum.shortfall]).toEqual([3, '2 of the 3 replicas needed']);
+    const write = new WriteQuorum(sets, 'one');
+    write.acknowledge(B); // stored, whatever the other set says
+    expect([write.acknowledged, write.shortfall]).toEqual([1, '0 of the 1 replicas needed']);
+  });
+
   test('may ask more of the old set than of the new one', () => {
     const quorum = new ReadQuorum(
       [
