@@ -179,7 +179,10 @@ export class Replica {
    */
   async tell(partition: Partition, key: Key, deadlineMs: number): Promise<Held> {
     const held = await this.read(partition, key);
-    if (held.state === 'record') this.#guard.noteTold(key, held.record.version, deadlineMs);
+    if (held.state !== 'record') return held;
+    // A read must go on where the disk is full, though a next life may heal too early then.
+    await this.#guard.expect(deadlineMs).catch(unlessFull);
+    this.#guard.noteTold(key, held.record.version, deadlineMs);
     return held;
   }
 
@@ -461,4 +464,8 @@ function kindOf(record: SealedRecord | undefined): Kind {
 
 function isSurvivor(each: Survivor | Submitted): each is Survivor {
   return each !== 'damaged' && 'before' in each;
+}
+
+function unlessFull(error: unknown): void {
+  if (!(error instanceof StoreFullError)) throw error;
 }

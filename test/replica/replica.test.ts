@@ -266,6 +266,25 @@ describe('a healing', () => {
     expect(await replica.heal(P, K, value(1), replica.ticket(), 6_000)).toBe(true);
   });
 
+  test('waits after a start for what a life before told its readers, too', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(2), 1_000);
+    await replica.tell(P, K, 30_000);
+    await flip(store);
+    const next = await newReplica(store, 'second');
+    next.clock.advance(29_000);
+    expect(await next.replica.heal(P, K, value(1), next.replica.ticket(), 60_000)).toBe(false);
+    next.clock.advance(31_000);
+    expect(await next.replica.heal(P, K, value(1), next.replica.ticket(), 90_000)).toBe(true);
+  });
+
+  test('lets readers go on where the disk is too full to note how long they ask', async () => {
+    const { replica, store } = await newReplica();
+    await replica.apply(P, value(2), 1_000);
+    store.batch = () => Promise.reject(new StoreFullError('no room'));
+    expect(await replica.tell(P, K, 30_000)).toMatchObject({ state: 'record' });
+  });
+
   test('by those who have met what was acknowledged may come as early as it likes', async () => {
     const { replica, store } = await newReplica();
     await replica.apply(P, value(2), 1_000);
