@@ -38,7 +38,8 @@ export function alarmsOf(seen: Seen): readonly string[] {
 export function damagedCopies(ring: Ring, unsound: ReadonlyMap<NodeId, number>): readonly string[] {
   const what =
     ring.lastSurvivor === 'use'
-      ? 'it goes on with what is left'
+      ? 'it goes on with what is left. If it does not, stop that node: started again after it was replaced, it ' +
+        'offers what it has'
       : 'it waits for you: stop that node, and give up those that are gone for good (quorate node remove --force)';
   return [...unsound]
     .filter(([, partitions]) => partitions > 0)

@@ -99,7 +99,8 @@ export class PartitionPull {
     onFailed: (source: NodeId, isAvailable: boolean) => void,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { self, membership } = this.#ports;
+    const { self, membership, replica } = this.#ports;
+    if (replica.space === 'exhausted') return false; // whatever is sent could not be kept
     const isOld = this.#old.includes(self);
     if (!this.#othersCanTell) return false;
     for (const source of this.#sources) {

@@ -292,6 +292,13 @@ describe('the pull of a partition', () => {
     expect(await pull.own.keys()).toHaveLength(10);
   });
 
+  test('asks nobody for what could not be kept', async () => {
+    const pull = await begin(D, JOINT);
+    Object.defineProperty(pull.own.replica, 'space', { value: 'exhausted', configurable: true });
+    expect(await pull.attempt()).toBe(false);
+    expect(pull.asked).toEqual([]);
+  });
+
   test('dies with its epoch, and takes the ring of a source that refused its own', async () => {
     const pull = await begin(D, JOINT);
     const fold = ringOf(3, [A, B, C], [A, C, D]);
