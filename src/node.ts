@@ -213,7 +213,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     frozen: () => replacement.frozen,
   });
   const operator = new ClusterOperator({
-    membership,
+    ...{ membership, clock },
     recordBytes: remembered(clock, RECORD_SIZE_FOR_MS, () => meanRecordBytes(store, places)),
     kept: () => cluster.kept(ESTIMATE_MS),
     transferRateBytes: config.transferRateBytes,

@@ -26,6 +26,7 @@ export class Admission {
   readonly #register: Pick<RingRegister, 'decide'>;
   readonly #transport: Pick<Transport, 'callAddress'>;
   readonly #stateOf: (member: NodeId) => MemberState;
+  readonly #isDeathContradicted: (ring: Ring, member: NodeId) => Promise<boolean>;
   /** Newcomers that are being called. */
   #called = 0;
   readonly #waiting = new Map<NodeId, Application>();
@@ -36,11 +37,13 @@ export class Admission {
     readonly register: Pick<RingRegister, 'decide'>;
     readonly transport: Pick<Transport, 'callAddress'>;
     readonly stateOf: (member: NodeId) => MemberState;
+    readonly isDeathContradicted: (ring: Ring, member: NodeId) => Promise<boolean>;
   }) {
     this.#rings = options.rings;
     this.#register = options.register;
     this.#transport = options.transport;
     this.#stateOf = options.stateOf;
+    this.#isDeathContradicted = options.isDeathContradicted;
   }
 
   /** Answers when the application was judged, and where it was found good, tried. It may be made again. */
@@ -54,6 +57,9 @@ export class Admission {
       return later('too many nodes are joining; it asks again');
     const unreached = await this.#call(application);
     if (unreached !== undefined) return unreached;
+    const namesake = namesakeOf(ring, application);
+    if (namesake !== undefined && (await this.#isDeathContradicted(ring, namesake.id)))
+      return notDead(application, namesake);
     this.#waiting.set(application.node, application);
     this.#admitting ??= this.#admitAll().finally(() => {
       this.#admitting = undefined;
@@ -110,11 +116,15 @@ export class Admission {
     // at once. Who is only slow to die is not to be pushed out.
     const namesake = namesakeOf(ring, application);
     if (namesake === undefined || this.#stateOf(namesake.id) === 'dead') return undefined;
-    return later(
-      `${application.name} is the name of a member at ${namesake.address} that is not dead; ` +
-        'give this node another QUORATE_NODE_NAME, or stop that one',
-    );
+    return notDead(application, namesake);
   }
+}
+
+function notDead({ name }: Application, { address }: Member): Verdict {
+  return later(
+    `${name} is the name of a member at ${address} that is not dead; ` +
+      'give this node another QUORATE_NODE_NAME, or stop that one',
+  );
 }
 
 /** The next ring with the newcomers in it, and without members of their names. */

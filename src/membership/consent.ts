@@ -96,6 +96,27 @@ export class Consent {
     return [...against];
   }
 
+  /**
+   * Whether members of `ring` contradict, so that no majority finds `member` dead: one node alone may have lost
+   * every way to it. Those that do not answer contradict nothing.
+   */
+  async isDeathContradicted(ring: Ring, member: NodeId): Promise<boolean> {
+    const voters = ring.voters.map(({ id }) => id);
+    const missing = [member];
+    const request = { type: 'ring.consent', epoch: ring.epoch, missing, to: 'forced' } as const;
+    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
+    const call = (node: NodeId) => this.#transport.call(node, request, options);
+    const asked = voters.filter((id) => id !== member);
+    let [agreed, against] = [0, 0];
+    for await (const answer of new Gather(asked, call, this.#clock, CALL_TIMEOUT_MS)) {
+      if (!answer.ok) continue;
+      if (answer.reply.agrees) agreed += 1;
+      else against += 1;
+      if (2 * agreed > voters.length) return false;
+    }
+    return against > 0;
+  }
+
   async answer(
     request: RequestOf<'ring.consent'>,
     from: NodeId,

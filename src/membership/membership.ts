@@ -163,6 +163,7 @@ export class Membership {
       ...{ rings, transport },
       register: this.#register,
       stateOf: (member) => this.detector.state(member),
+      isDeathContradicted: (ring, member) => this.isDeathContradicted(ring, member),
     });
     const acceptorOf = ({ register }: { readonly register: RingRegisterName }): RingAcceptor =>
       register === 'forced' ? forcedAcceptor : acceptor;
@@ -297,6 +298,11 @@ export class Membership {
   /** Who of those that are left does not say that `gone` are dead. */
   againstForcing(ring: Ring, gone: readonly NodeId[]): Promise<readonly NodeId[]> {
     return this.#consent.againstForcing(ring, gone);
+  }
+
+  /** Whether others contradict this node, to which `member` is dead. */
+  isDeathContradicted(ring: Ring, member: NodeId): Promise<boolean> {
+    return this.#consent.isDeathContradicted(ring, member);
   }
 
   /** Whether a majority of the members of `ring` agrees that `missing` are gone. */

@@ -12,9 +12,13 @@ import type { Leaving, Member } from '../ring/member.ts';
 import { changedRing, type RingWish } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
 import { MAX_REPLICATION_FACTOR } from '../ring/ring-parts.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
 import { overtaken, refuse, ringToChange, undecided, withoutRoom } from './change-errors.ts';
 import { type ChangePlan, planOf } from './change-plan.ts';
 import { ForcedRemoval, type RemovalPlan } from './forced-removal.ts';
+
+/** Seconds until a death that one member sees is known to the others, as a rule. */
+const DEATH_KNOWN_IN_S = 3;
 
 export type MemberChange = 'leave' | 'remove' | 'replace';
 
@@ -30,6 +34,7 @@ export type Operator = Pick<ClusterOperator, keyof ClusterOperator>;
 
 export class ClusterOperator {
   readonly #membership: Membership;
+  readonly #clock: Clock;
   /** Mean size of a record kept here, bytes, for estimates. */
   readonly #recordBytes: () => Promise<number>;
   /** What is kept by the members that answer, together. */
@@ -39,11 +44,13 @@ export class ClusterOperator {
 
   constructor(options: {
     readonly membership: Membership;
+    readonly clock: Clock;
     readonly recordBytes: () => Promise<number>;
     readonly kept: () => Promise<Kept>;
     readonly transferRateBytes: number;
   }) {
     this.#membership = options.membership;
+    this.#clock = options.clock;
     this.#recordBytes = options.recordBytes;
     this.#kept = options.kept;
     this.#transferRateBytes = options.transferRateBytes;
@@ -51,8 +58,25 @@ export class ClusterOperator {
   }
 
   /** @throws ClientError */
-  changeMember(change: MemberChange, name: string): Promise<Started> {
-    return this.#decide((ring) => this.#memberWish(ring, change, name));
+  async changeMember(change: MemberChange, name: string): Promise<Started> {
+    const wishOf = (ring: Ring): RingWish => this.#memberWish(ring, change, name);
+    wishOf(this.#ring()); // what is wrong with it is said before anybody is asked
+    if (change !== 'leave') await this.#confirmDeath(name);
+    return this.#decide(wishOf);
+  }
+
+  /** This node alone may have lost the way to it. A death takes a moment to be known to all. @throws ClientError */
+  async #confirmDeath(name: string): Promise<void> {
+    for (let asked = 0; asked < DEATH_KNOWN_IN_S; asked++) {
+      const ring = this.#ring();
+      const { id } = memberToChange(ring, name);
+      if (!(await this.#membership.isDeathContradicted(ring, id))) return;
+      await sleep(this.#clock, 1_000, new AbortController().signal);
+    }
+    throw refuse(
+      `${name} is dead to this node only, most of the members reach it; stop it first, or let it leave ` +
+        'through another one',
+    );
   }
 
   /** @throws ClientError */

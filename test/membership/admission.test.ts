@@ -14,6 +14,7 @@ describe('applications to join', () => {
     const admission = new Admission({
       rings,
       stateOf: () => 'alive',
+      isDeathContradicted: async () => false,
       transport: answering,
       register: {
         decide: async (draw) => {
@@ -42,11 +43,37 @@ describe('applications to join', () => {
     expect(names).not.toContain('b');
   });
 
+  test('take nobody in under the name of a member that only this node finds dead', async () => {
+    const rings = { ring: ringOf(membersFrom(1, 3)) };
+    const [{ name, id } = { name: '', id: '' }] = rings.ring.members;
+    let isContradicted = true;
+    const admission = new Admission({
+      rings,
+      stateOf: (member) => (member === id ? 'dead' : 'alive'),
+      isDeathContradicted: async () => isContradicted,
+      transport: answering,
+      register: {
+        decide: async (draw) => {
+          rings.ring = draw(rings.ring) ?? rings.ring;
+          return { state: 'decided', ring: rings.ring };
+        },
+      },
+    });
+    const asked = { ...application('d'), name };
+    expect(await admission.apply(asked)).toMatchObject({
+      state: 'later',
+      why: expect.stringContaining('not dead'),
+    });
+    isContradicted = false;
+    expect(await admission.apply(asked)).toMatchObject({ state: 'member' });
+  });
+
   test('fill the cluster up to its bound, and the others are told to ask again', async () => {
     const rings: { ring: Ring } = { ring: ringOf(membersFrom(1, MAX_MEMBERS - 1)) };
     const admission = new Admission({
       rings,
       stateOf: () => 'alive',
+      isDeathContradicted: async () => false,
       transport: answering,
       register: {
         decide: async (draw) => {
@@ -158,6 +185,7 @@ function admitting(
   const admission = new Admission({
     rings,
     stateOf: () => 'alive',
+    isDeathContradicted: async () => false,
     transport: transportOf(async (address, type) => {
       calls.push({ address, type });
       return call(address);

@@ -262,6 +262,22 @@ test('a member that dies while two others are replaced is replaced, too, and no 
   expect(told.map(({ type }) => type)).not.toContain('replacement.frozen');
 });
 
+test('a member that only the node asked finds dead is not removed', async () => {
+  const story = await Story.begin({ nodes: 5, graceMs: GRACE_MS });
+  const { cluster, operator } = story.at(1);
+  const isDead = async (): Promise<boolean> => {
+    const { members } = await story.run(cluster.cluster(100));
+    return members.some(({ name, state }) => name === 'node5' && state === 'dead');
+  };
+  for (const other of [2, 3, 4, 5]) story.network.cut('node1', `node${other}`);
+  while (!(await isDead())) await story.pass(100);
+  story.network.mend();
+  story.network.cut('node1', 'node5');
+  const asked = story.run(operator.changeMember('remove', 'node5'));
+  await expect(asked).rejects.toThrow(/dead to this node only|is (alive|suspect), not dead/);
+  expect(story.rings.newest?.epoch).toBe(1);
+});
+
 test('nothing goes on with survivors alone while many are dead, of whom some are being replaced', async () => {
   const story = await Story.begin({ nodes: 9, graceMs: 2_000 });
   const { assignment = [] } = story.rings.newest ?? {};
