@@ -372,9 +372,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'survivors-without-probe-rule',
     file: 'src/membership/consent.js',
-    original: 'return this.#deadForMs(member) > 0 && waitedMs > SURVIVORS_WAIT_GRACES * graceMs;',
-    replacement: 'return waitedMs >= 0;',
-    wrong: 'members agree to go on without others whose probes they have just answered',
+    original: 'export const SURVIVORS_WAIT_GRACES = 3;',
+    replacement: 'export const SURVIVORS_WAIT_GRACES = 0;',
+    wrong: 'members go on at once without others whose probes they have just answered',
   },
   {
     name: 'cut-off-replica-serves',
