@@ -230,7 +230,7 @@ describe('a damaged record', () => {
   });
 
   test('is not healed below what it acknowledged by those who were asked before, though the healing comes much later', async () => {
-    const tale = await HalfStored.begin(500, 1_000);
+    const tale = await HalfStored.begin(500, 1_000, 5_000); // as long as a repair
     const { story, damaged, reader } = tale;
     await tale.damage();
     story.network.onSent = (_from, { type }) => {
@@ -689,8 +689,15 @@ class HalfStored {
     });
   }
 
-  /** The disk that stalls does so for `stallMs`. */
-  static async begin(stallMs: number, timeoutMs: number): Promise<HalfStored> {
+  /**
+   * The disk that stalls does so for `stallMs`. `longestMs`: what the longest request before took at most;
+   * a longer one has to wait for the disk.
+   */
+  static async begin(
+    stallMs: number,
+    timeoutMs: number,
+    longestMs = timeoutMs,
+  ): Promise<HalfStored> {
     const story = await Story.begin();
     const put = (by: number, text: string, consistency: 'quorum' | 'all') => {
       const value = Buffer.from(text);
@@ -699,6 +706,8 @@ class HalfStored {
       return story.at(by).operations.put('k' as Key, content, { consistency, timeoutMs });
     };
     await story.run(put(1, 'old', 'all'));
+    const before = { consistency: 'all', timeoutMs: longestMs } as const;
+    await story.run(story.at(1).operations.get('k' as Key, before));
     const { keepers, others } = await story.replicasOf('k');
     const [stalled = 0, cutOff = 0, damaged = 0] = keepers;
     const [writer = 0, reader = 0] = others;

@@ -58,6 +58,7 @@ describe('a member that dies', () => {
     const key = await keyOf(story, 5);
     await story.put(5, key, 'late', 'one');
     story.cluster.crash(story.node(5));
+    await story.pass(10); // what it had sent is lost
     story.network.mend();
     await story.settled(1, 2, 3, 4);
     expect(await story.get(1, key)).toBe(`of ${key}`);
