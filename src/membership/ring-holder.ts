@@ -4,7 +4,7 @@ import type { Ring } from '../ring/ring.ts';
 import { decodeRing, encodeRing } from '../ring/ring-codec.ts';
 import type { Supervisor } from '../runtime/supervisor.ts';
 import { keepOwn, readOwn, readOwnBelow } from '../storage/own-state.ts';
-import { type Store, StoreFullError } from '../storage/store.ts';
+import { type Store, unlessFull } from '../storage/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import {
   type Departure,
@@ -128,6 +128,7 @@ export class RingHolder {
 
   #adoptInTurn(ring: Ring): Promise<void> {
     // One after the other: two rings that arrive together must not overtake each other on the disk.
+    // A ring for which a full disk has no room is offered again with the next message of its epoch (seed 2010).
     const adopted = this.#adopting.then(() => this.#adoptNewer(ring)).catch(unlessFull);
     this.#adopting = adopted.catch(() => undefined);
     return adopted;
@@ -249,11 +250,6 @@ export class RingHolder {
     this.#encoded = encodeRing(ring);
     this.#options.onRing(ring);
   }
-}
-
-/** A full disk: the ring is offered again with the next message of its epoch (found by seed 2010). */
-function unlessFull(error: unknown): void {
-  if (!(error instanceof StoreFullError)) throw error;
 }
 
 function refuseOtherName(clusterName: string, terms: FoundingTerms): void {

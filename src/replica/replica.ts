@@ -16,6 +16,7 @@ import {
   type Store,
   StoreFullError,
   StoreReadError,
+  unlessFull,
 } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -464,8 +465,4 @@ function kindOf(record: SealedRecord | undefined): Kind {
 
 function isSurvivor(each: Survivor | Submitted): each is Survivor {
   return each !== 'damaged' && 'before' in each;
-}
-
-function unlessFull(error: unknown): void {
-  if (!(error instanceof StoreFullError)) throw error;
 }

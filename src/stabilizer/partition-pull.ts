@@ -22,7 +22,7 @@ import type { Ring } from '../ring/ring.ts';
 import type { ReplyOf, RequestOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { StoreFullError } from '../storage/store.ts';
+import { StoreFullError, unlessFull } from '../storage/store.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Log } from '../telemetry/log.ts';
 import { openSealed, type SealedRecord } from '../version/record-codec.ts';
@@ -185,11 +185,7 @@ export class PartitionPull {
   async #liftMark(): Promise<void> {
     const { lossy } = this.#ports;
     if (!lossy.has(this.partition)) return;
-    try {
-      await lossy.lift(this.partition, this.#marks);
-    } catch (error) {
-      if (!(error instanceof StoreFullError)) throw error; // lifted when there is room again
-    }
+    await lossy.lift(this.partition, this.#marks).catch(unlessFull); // or when there is room again
   }
 
   /** A session dies with its epoch: under another ring all is compared again. */

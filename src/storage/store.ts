@@ -67,6 +67,11 @@ export class StoreFullError extends Error {
   override readonly name = 'StoreFullError';
 }
 
+/** For whom a full disk is no failure, because it is tried again: throws any other `error`. */
+export function unlessFull(error: unknown): void {
+  if (!(error instanceof StoreFullError)) throw error;
+}
+
 /** The store failed earlier and takes no more calls. */
 export class StoreFailedError extends Error {
   override readonly name = 'StoreFailedError';
