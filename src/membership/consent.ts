@@ -71,12 +71,9 @@ export class Consent {
     missing: readonly NodeId[],
     to: 'replacement' | 'survivors',
   ): Promise<boolean> {
-    const members = ring.voters.map(({ id }) => id);
-    const request = { type: 'ring.consent', epoch: ring.epoch, missing, to } as const;
-    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const call = (node: NodeId) => this.#transport.call(node, request, options);
+    const members = votersOf(ring);
     let agreed = 0;
-    for await (const answer of new Gather(members, call, this.#clock, CALL_TIMEOUT_MS)) {
+    for await (const answer of this.#asked(members, ring, missing, to)) {
       if (!answer.ok || !this.#bounds.follows(answer.from, answer.reply)) continue;
       if (answer.reply.agrees) agreed += 1;
       if (agreed * 2 > members.length) return true;
@@ -86,12 +83,9 @@ export class Consent {
 
   /** Which of the other voters of `ring` do not say that the `missing`, given up by an operator, are dead. */
   async againstForcing(ring: Ring, missing: readonly NodeId[]): Promise<readonly NodeId[]> {
-    const others = ring.voters.map(({ id }) => id).filter((id) => !missing.includes(id));
-    const request = { type: 'ring.consent', epoch: ring.epoch, missing, to: 'forced' } as const;
-    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const call = (node: NodeId) => this.#transport.call(node, request, options);
+    const others = votersOf(ring).filter((id) => !missing.includes(id));
     const against = new Set(others);
-    for await (const answer of new Gather(others, call, this.#clock, CALL_TIMEOUT_MS))
+    for await (const answer of this.#asked(others, ring, missing, 'forced'))
       if (answer.ok && answer.reply.agrees) against.delete(answer.from);
     return [...against];
   }
@@ -101,20 +95,28 @@ export class Consent {
    * every way to it. Those that do not answer contradict nothing.
    */
   async isDeathContradicted(ring: Ring, member: NodeId): Promise<boolean> {
-    const voters = ring.voters.map(({ id }) => id);
-    const missing = [member];
-    const request = { type: 'ring.consent', epoch: ring.epoch, missing, to: 'forced' } as const;
-    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const call = (node: NodeId) => this.#transport.call(node, request, options);
-    const asked = voters.filter((id) => id !== member);
+    const voters = votersOf(ring);
+    const others = voters.filter((id) => id !== member);
     let [agreed, against] = [0, 0];
-    for await (const answer of new Gather(asked, call, this.#clock, CALL_TIMEOUT_MS)) {
+    for await (const answer of this.#asked(others, ring, [member], 'forced')) {
       if (!answer.ok) continue;
       if (answer.reply.agrees) agreed += 1;
       else against += 1;
       if (2 * agreed > voters.length) return false;
     }
     return against > 0;
+  }
+
+  #asked(
+    nodes: readonly NodeId[],
+    { epoch }: Ring,
+    missing: readonly NodeId[],
+    to: RequestOf<'ring.consent'>['to'],
+  ): Gather<ReplyOf<'ring.consent'>> {
+    const request = { type: 'ring.consent', epoch, missing, to } as const;
+    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
+    const call = (node: NodeId) => this.#transport.call(node, request, options);
+    return new Gather(nodes, call, this.#clock, CALL_TIMEOUT_MS);
   }
 
   async answer(
@@ -160,4 +162,8 @@ export class Consent {
     const waitedMs = this.#clock.monotonicMs() - sinceMs;
     return this.#deadForMs(member) > 0 && waitedMs > SURVIVORS_WAIT_GRACES * graceMs;
   }
+}
+
+function votersOf({ voters }: Ring): readonly NodeId[] {
+  return voters.map(({ id }) => id);
 }
