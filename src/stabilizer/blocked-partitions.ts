@@ -1,11 +1,10 @@
 import type { NodeId, Partition } from '../ids.ts';
+import { statusesOf } from '../membership/member-statuses.ts';
 import { partitionsWithoutEnoughSound } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
-import { Gather } from '../rpc/gather.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 
-const CALL_TIMEOUT_MS = 1_000;
 /** The members are asked this often in a grace period: seldom, because all of them ask all. */
 const ASKED_PER_GRACE = 4;
 
@@ -30,12 +29,8 @@ export class BlockedPartitions {
     if (ring.next === undefined || nowMs < this.#dueMs) return [];
     this.#dueMs = nowMs + ring.graceMs / ASKED_PER_GRACE;
     const asked = ring.members.map(({ id }) => id).filter((id) => !missing.has(id));
-    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const call = (to: NodeId) => this.#transport.call(to, { type: 'member.status' }, options);
-    const unsound = new Map<NodeId, ReadonlySet<Partition>>();
-    for await (const answer of new Gather(asked, call, this.#clock, CALL_TIMEOUT_MS)) {
-      if (answer.ok) unsound.set(answer.from, new Set(answer.reply.unsound));
-    }
+    const said = await statusesOf(asked, this.#transport, this.#clock);
+    const unsound = new Map([...said].map(([id, status]) => [id, new Set(status.unsound)]));
     return partitionsWithoutEnoughSound(ring, missing, unsound);
   }
 }

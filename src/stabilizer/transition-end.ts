@@ -4,12 +4,11 @@
  */
 import type { NodeId } from '../ids.ts';
 import type { TransitionStatus } from '../membership/cluster-view.ts';
+import { statusesOf } from '../membership/member-statuses.ts';
 import type { Membership } from '../membership/membership.ts';
 import { allPulled, pullsOf, transitionOf } from '../membership/transition-status.ts';
 import { settledRing } from '../ring/next-ring.ts';
 import type { Ring } from '../ring/ring.ts';
-import { Gather } from '../rpc/gather.ts';
-import type { ReplyOf } from '../rpc/messages.ts';
 import type { Transport } from '../rpc/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Loop } from '../runtime/loop.ts';
@@ -19,7 +18,6 @@ import type { Log } from '../telemetry/log.ts';
 import { waitsMs } from './turn-taking.ts';
 
 const LOOK_EVERY_MS = 200;
-const CALL_TIMEOUT_MS = 1_000;
 /** Progress is told this often at most, so that a long transition does not push out everything else. */
 const TELL_EVERY_MS = 1_000;
 
@@ -88,14 +86,8 @@ export class TransitionEnd {
 
   /** How far all wanted replicas of partitions whose replicas change are, by their own word. */
   async #look(ring: Ring): Promise<TransitionStatus | undefined> {
-    const options = { timeoutMs: CALL_TIMEOUT_MS, traffic: 'membership' } as const;
-    const call = (to: NodeId) => this.#transport.call(to, { type: 'member.status' }, options);
-    const said = new Map<NodeId, ReplyOf<'member.status'>>();
     const pullers = [...pullsOf(ring).keys()];
-    for await (const answer of new Gather(pullers, call, this.#clock, CALL_TIMEOUT_MS)) {
-      if (answer.ok) said.set(answer.from, answer.reply);
-    }
-    return transitionOf(ring, said);
+    return transitionOf(ring, await statusesOf(pullers, this.#transport, this.#clock));
   }
 
   #tell({ task, toPull, pulled }: TransitionStatus): void {
