@@ -212,8 +212,9 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     ownStatus: () => ownStatus(),
     frozen: () => replacement.frozen,
   });
+  const closing = new AbortController();
   const operator = new ClusterOperator({
-    ...{ membership, clock },
+    ...{ membership, clock, closing: closing.signal },
     recordBytes: remembered(clock, RECORD_SIZE_FOR_MS, () => meanRecordBytes(store, places)),
     kept: () => cluster.kept(ESTIMATE_MS),
     transferRateBytes: config.transferRateBytes,
@@ -339,6 +340,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     events,
     gauges,
     async close() {
+      closing.abort();
       source.close();
       await Promise.all([
         transfer.close(),

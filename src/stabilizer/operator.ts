@@ -35,6 +35,7 @@ export type Operator = Pick<ClusterOperator, keyof ClusterOperator>;
 export class ClusterOperator {
   readonly #membership: Membership;
   readonly #clock: Clock;
+  readonly #closing: AbortSignal;
   /** Mean size of a record kept here, bytes, for estimates. */
   readonly #recordBytes: () => Promise<number>;
   /** What is kept by the members that answer, together. */
@@ -45,12 +46,15 @@ export class ClusterOperator {
   constructor(options: {
     readonly membership: Membership;
     readonly clock: Clock;
+    /** The node closes: nobody waits any longer. */
+    readonly closing: AbortSignal;
     readonly recordBytes: () => Promise<number>;
     readonly kept: () => Promise<Kept>;
     readonly transferRateBytes: number;
   }) {
     this.#membership = options.membership;
     this.#clock = options.clock;
+    this.#closing = options.closing;
     this.#recordBytes = options.recordBytes;
     this.#kept = options.kept;
     this.#transferRateBytes = options.transferRateBytes;
@@ -71,7 +75,7 @@ export class ClusterOperator {
       const ring = this.#ring();
       const { id } = memberToChange(ring, name);
       if (!(await this.#membership.isDeathContradicted(ring, id))) return;
-      await sleep(this.#clock, 1_000, new AbortController().signal);
+      await sleep(this.#clock, 1_000, this.#closing);
     }
     throw refuse(
       `${name} is dead to this node only, most of the members reach it; stop it first, or let it leave ` +
