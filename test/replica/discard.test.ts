@@ -1,19 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Key, Partition } from '../../src/ids.ts';
 import { KeyCounts } from '../../src/replica/key-counts.ts';
-import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
-import { Replica } from '../../src/replica/replica.ts';
 import { Scrub } from '../../src/replica/scrub.ts';
 import { partitionRange, recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { RecordPlaces } from '../../src/storage/record-places.ts';
 import { type Change, StoreFullError, valueBytesOf } from '../../src/storage/store.ts';
-import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
-import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
-import { healGuardOf } from './heal-guard-of.ts';
+import { openReplica } from './open-replica.ts';
 
 const P = 3 as Partition;
 const OTHER = 7 as Partition;
@@ -120,23 +115,8 @@ async function filled(count: number) {
   return node;
 }
 
-async function open(store = new TestStore()) {
-  const counters = new Counters();
-  const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store, 0);
-  const clock = new HandClock();
-  const places = new RecordPlaces(1);
-  const guard = await healGuardOf(store, clock);
-  const replica = new Replica({
-    store,
-    places,
-    counts,
-    lossy,
-    guard,
-    counters,
-    log: silentLog,
-    clock,
-  });
+async function open(from = new TestStore()) {
+  const { store, places, counts, lossy, counters, replica } = await openReplica(from);
   const onDamaged = (): void => undefined;
   const scrub = new Scrub({ store, places, counts, lossy, counters, log: silentLog, onDamaged });
   return {

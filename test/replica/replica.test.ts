@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Key, Partition } from '../../src/ids.ts';
 import { KeyCounts } from '../../src/replica/key-counts.ts';
-import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
-import { Replica } from '../../src/replica/replica.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
 import {
@@ -11,12 +9,9 @@ import {
   StoreFullError,
   StoreReadError,
 } from '../../src/storage/store.ts';
-import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
-import { HandClock } from '../runtime/hand-clock.ts';
-import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
-import { healGuardOf } from './heal-guard-of.ts';
+import { openReplica } from './open-replica.ts';
 
 const PLACES = new RecordPlaces(1);
 const P = 3 as Partition;
@@ -369,22 +364,8 @@ async function unreadable(store: TestStore): Promise<void> {
   store.failReads(new StoreReadError('a page is damaged'));
 }
 
-async function newReplica(store = new TestStore(), life = 'first') {
-  const counters = new Counters();
-  const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store, 0);
-  const clock = new HandClock();
-  const replica = new Replica({
-    store,
-    places: PLACES,
-    counts,
-    lossy,
-    guard: await healGuardOf(store, clock, life),
-    counters,
-    log: silentLog,
-    clock,
-  });
-  return { replica, store, counters, clock };
+function newReplica(store = new TestStore(), life = 'first') {
+  return openReplica(store, life);
 }
 
 /** A memory store whose syncs can be held up and whose calls can be made to fail. */

@@ -1,18 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Key, Partition } from '../../src/ids.ts';
 import { KeyCounts } from '../../src/replica/key-counts.ts';
-import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
-import { Replica } from '../../src/replica/replica.ts';
 import { Scrub } from '../../src/replica/scrub.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { RecordPlaces } from '../../src/storage/record-places.ts';
 import { type Store, StoreFullError, StoreReadError } from '../../src/storage/store.ts';
-import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
-import { HandClock } from '../runtime/hand-clock.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 import { versionAt } from '../version/version-at.ts';
-import { healGuardOf } from './heal-guard-of.ts';
+import { openReplica } from './open-replica.ts';
 
 const PLACES = new RecordPlaces(1);
 const P = 3 as Partition;
@@ -225,32 +221,11 @@ describe('a lossy partition', () => {
   }
 });
 
-async function open(store = new TestStore()) {
-  const counters = new Counters();
-  const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store, 0);
-  const clock = new HandClock();
-  const replica = new Replica({
-    store,
-    places: PLACES,
-    counts,
-    lossy,
-    guard: await healGuardOf(store, clock),
-    counters,
-    log: silentLog,
-    clock,
-  });
+async function open(from = new TestStore()) {
+  const { store, places, counts, lossy, counters, replica } = await openReplica(from);
   const damaged: string[] = [];
   const onDamaged = (key: Key): void => void damaged.push(key);
-  const scrub = new Scrub({
-    store,
-    places: PLACES,
-    counts,
-    lossy,
-    counters,
-    log: silentLog,
-    onDamaged,
-  });
+  const scrub = new Scrub({ store, places, counts, lossy, counters, log: silentLog, onDamaged });
   return {
     store,
     counters,

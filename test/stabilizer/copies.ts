@@ -1,25 +1,19 @@
 /** Copies of one partition on nodes of their own, joined by plain calls, for tests of transfers. */
+
 import type { Address, ClusterId, Epoch, Key, Lineage, NodeId, Partition } from '../../src/ids.ts';
 import { EpochCheck } from '../../src/membership/epoch-check.ts';
 import { EpochBarrier } from '../../src/replica/epoch-barrier.ts';
-import { KeyCounts } from '../../src/replica/key-counts.ts';
 import { KnownContents } from '../../src/replica/known-contents.ts';
-import { LossyPartitions } from '../../src/replica/lossy-partitions.ts';
 import { PartitionScan } from '../../src/replica/partition-scan.ts';
-import { Replica } from '../../src/replica/replica.ts';
 import { formRing, Ring } from '../../src/ring/ring.ts';
 import { RateLimit } from '../../src/runtime/rate-limit.ts';
 import { TransferSource } from '../../src/stabilizer/transfer-source.ts';
 import { UnsoundCopies } from '../../src/stabilizer/unsound-copies.ts';
 import { recordKey } from '../../src/storage/keys.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { RecordPlaces } from '../../src/storage/record-places.ts';
 import { type Change, StoreFullError, StoreReadError } from '../../src/storage/store.ts';
-import { Counters } from '../../src/telemetry/counters.ts';
 import { type SealedRecord, sealRecord } from '../../src/version/record-codec.ts';
-import { healGuardOf } from '../replica/heal-guard-of.ts';
-import { HandClock } from '../runtime/hand-clock.ts';
-import { silentLog } from '../telemetry/silent-log.ts';
+import { openReplica } from '../replica/open-replica.ts';
 import { versionAt } from '../version/version-at.ts';
 
 /** A ring of one partition, so that every key falls into it. */
@@ -63,23 +57,9 @@ export async function openCopy(
   ring: Ring,
   bytesPerSecond = Number.POSITIVE_INFINITY,
 ) {
-  const store = new CopyStore();
-  const clock = new HandClock();
-  const counters = new Counters();
-  const counts = await KeyCounts.open(store);
-  const lossy = await LossyPartitions.open(store, 0);
-  const places = new RecordPlaces(1);
-  const guard = await healGuardOf(store, clock);
-  const replica = new Replica({
-    store,
-    places,
-    counts,
-    lossy,
-    guard,
-    counters,
-    log: silentLog,
-    clock,
-  });
+  const { store, clock, counters, counts, lossy, places, replica } = await openReplica(
+    new CopyStore(),
+  );
   const scan = new PartitionScan({ store, places, counts, clock });
   const barrier = new EpochBarrier();
   const contents = new KnownContents({ scan, barrier, counts, lossy, clock });
