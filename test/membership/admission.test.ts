@@ -11,20 +11,8 @@ describe('applications to join', () => {
   test('are judged once: one that came too late for a ring is made again, or forgotten', async () => {
     const rings: { ring: Ring } = { ring: ringOf(membersFrom(1, 3)) };
     const turns: (() => void)[] = [];
-    const admission = new Admission({
-      rings,
-      stateOf: () => 'alive',
-      isDeathContradicted: async () => false,
-      transport: answering,
-      register: {
-        decide: async (draw) => {
-          const drawn = draw(rings.ring);
-          await new Promise<void>((resolve) => turns.push(resolve));
-          if (drawn === undefined) return { state: 'nothing' };
-          rings.ring = drawn;
-          return { state: 'decided', ring: drawn };
-        },
-      },
+    const { admission } = admitting(itself, rings, {
+      decided: () => new Promise<void>((resolve) => turns.push(resolve)),
     });
 
     const first = admission.apply(application('a'));
@@ -47,17 +35,9 @@ describe('applications to join', () => {
     const rings = { ring: ringOf(membersFrom(1, 3)) };
     const [{ name, id } = { name: '', id: '' }] = rings.ring.members;
     let isContradicted = true;
-    const admission = new Admission({
-      rings,
+    const { admission } = admitting(itself, rings, {
       stateOf: (member) => (member === id ? 'dead' : 'alive'),
       isDeathContradicted: async () => isContradicted,
-      transport: answering,
-      register: {
-        decide: async (draw) => {
-          rings.ring = draw(rings.ring) ?? rings.ring;
-          return { state: 'decided', ring: rings.ring };
-        },
-      },
     });
     const asked = { ...application('d'), name };
     expect(await admission.apply(asked)).toMatchObject({
@@ -69,22 +49,9 @@ describe('applications to join', () => {
   });
 
   test('fill the cluster up to its bound, and the others are told to ask again', async () => {
-    const rings: { ring: Ring } = { ring: ringOf(membersFrom(1, MAX_MEMBERS - 1)) };
-    const admission = new Admission({
-      rings,
-      stateOf: () => 'alive',
-      isDeathContradicted: async () => false,
-      transport: answering,
-      register: {
-        decide: async (draw) => {
-          await Promise.resolve(); // both have applied by then
-          const ring = draw(rings.ring);
-          if (ring === undefined) return { state: 'nothing' };
-          rings.ring = ring;
-          return { state: 'decided', ring };
-        },
-      },
-    });
+    const rings = { ring: ringOf(membersFrom(1, MAX_MEMBERS - 1)) };
+    // Both have applied when the ring is drawn.
+    const { admission } = admitting(itself, rings, { beforeDrawn: async () => undefined });
     const verdicts = await Promise.all(
       ['a', 'b'].map((name) => admission.apply(application(name))),
     );
@@ -175,13 +142,20 @@ describe('a newcomer', () => {
 
 type Called = { readonly from: NodeId } | string;
 
+interface Differences extends Partial<ConstructorParameters<typeof Admission>[0]> {
+  /** What is waited for before a ring is drawn, and until it is decided. */
+  readonly beforeDrawn?: () => Promise<void>;
+  readonly decided?: () => Promise<void>;
+}
+
 /** An admission whose rings are decided at once, and whose calls come to what `call` says. */
 function admitting(
   call: (address: Address) => Promise<Called>,
   rings: { ring: Ring } = { ring: ringOf(membersFrom(1, 3)) },
+  { beforeDrawn, decided, ...options }: Differences = {},
 ) {
   const calls: { readonly address: Address; readonly type: string }[] = [];
-  let decided = 0;
+  let decisions = 0;
   const admission = new Admission({
     rings,
     stateOf: () => 'alive',
@@ -192,15 +166,18 @@ function admitting(
     }),
     register: {
       decide: async (draw) => {
+        if (beforeDrawn !== undefined) await beforeDrawn();
         const ring = draw(rings.ring);
+        if (decided !== undefined) await decided();
         if (ring === undefined) return { state: 'nothing' };
-        decided++;
+        decisions++;
         rings.ring = ring;
         return { state: 'decided', ring };
       },
     },
+    ...options,
   });
-  return { admission, calls, decisions: () => decided };
+  return { admission, calls, decisions: () => decisions };
 }
 
 function transportOf(
@@ -218,9 +195,9 @@ function transportOf(
 }
 
 /** Whoever applies answers at its address. */
-const answering = transportOf(async (address) => ({
-  from: application(address.slice(0, address.indexOf(':'))).node,
-}));
+async function itself(address: Address): Promise<Called> {
+  return { from: application(address.slice(0, address.indexOf(':'))).node };
+}
 
 function application(host: string, name = host) {
   return {
