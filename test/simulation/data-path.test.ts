@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { OperationOptions } from '../../src/coordinator/operations.ts';
 import { ClientError } from '../../src/errors.ts';
 import type { Key } from '../../src/ids.ts';
 import { recordKey } from '../../src/storage/keys.ts';
@@ -699,15 +700,16 @@ class HalfStored {
     longestMs = timeoutMs,
   ): Promise<HalfStored> {
     const story = await Story.begin();
-    const put = (by: number, text: string, consistency: 'quorum' | 'all') => {
+    const put = (by: number, text: string, options: OperationOptions, key = 'k') => {
       const value = Buffer.from(text);
       const metadata = new Map<string, string>();
       const content = { type: 'value', value, contentType: 'text/plain', metadata } as const;
-      return story.at(by).operations.put('k' as Key, content, { consistency, timeoutMs });
+      return story.at(by).operations.put(key as Key, content, options);
     };
-    await story.run(put(1, 'old', 'all'));
-    const before = { consistency: 'all', timeoutMs: longestMs } as const;
-    await story.run(story.at(1).operations.get('k' as Key, before));
+    // Of other keys, so that each node is asked, and nothing more is told of this one.
+    for (let each = 0; each < 16; each++)
+      await story.run(put(1, '', { consistency: 'all', timeoutMs: longestMs }, `other${each}`));
+    await story.run(put(1, 'old', { consistency: 'all', timeoutMs }));
     const { keepers, others } = await story.replicasOf('k');
     const [stalled = 0, cutOff = 0, damaged = 0] = keepers;
     const [writer = 0, reader = 0] = others;
@@ -719,7 +721,7 @@ class HalfStored {
       disk.stallMs = stallMs;
       story.network.cut(`node${writer}`, `node${cutOff}`);
     };
-    const stored = put(writer, 'new', 'quorum');
+    const stored = put(writer, 'new', { consistency: 'quorum', timeoutMs });
     await story.until(() => disk.writesRecord);
     story.network.onSent = () => undefined;
     disk.stallMs = 0;

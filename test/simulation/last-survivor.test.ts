@@ -20,7 +20,8 @@ describe('where survivors are to wait', () => {
     await expect(story.get(by, 'key0')).rejects.toMatchObject({ code: 'quorum_unavailable' });
     expect(story.rings.newest).toMatchObject({ lastSurvivor: 'wait', recovering: [] });
     const names = gone.map((number) => `node${number}`);
-    const { alarms, transition } = await story.run(cluster.cluster(1_000));
+    const { alarms, transition, ...settings } = await story.run(cluster.cluster(1_000));
+    expect(settings).toMatchObject({ lastSurvivor: 'wait', replaceAfterMs: GRACE_MS });
     expect(alarms).toEqual([expect.stringMatching(/^too few copies of \d+ of 16 partitions/)]);
     expect(alarms[0]).not.toContain('by itself');
     expect(alarms[0]).toContain(`node remove ${names.join(' ')} --force`);
