@@ -33,6 +33,9 @@ export class PeerClocks {
     receivedMs: number,
   ): void {
     if (receivedMs - sentMs > MAX_ROUND_TRIP_MS) return;
+    for (const [other, { takenMs }] of this.#readings) {
+      if (takenMs < receivedMs - KEPT_FOR_MS) this.#readings.delete(other);
+    }
     const readMs = (sentMs + receivedMs) / 2;
     this.#readings.set(peer, {
       wallOffsetMs: clocks.wallMs - readMs,

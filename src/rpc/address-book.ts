@@ -12,11 +12,23 @@ interface Places {
 }
 
 /**
+ * More nodes are not remembered, those of which nothing was told for longest are forgotten. Four times the
+ * largest ring: each ring tells of all its members.
+ */
+const MOST_NODES = 4_096;
+
+/**
  * Where nodes are reached. A handshake beats the ring, and both what others say; where one place fails the
  * next is tried, so that a node is found again whichever of them is out of date.
  */
 export class AddressBook {
+  /** In the order in which something was told of them. */
   readonly #places = new Map<NodeId, Places>();
+  readonly #mostNodes: number;
+
+  constructor(mostNodes = MOST_NODES) {
+    this.#mostNodes = mostNodes;
+  }
 
   addressOf(node: NodeId): Address | undefined {
     return this.#places.get(node)?.current;
@@ -70,13 +82,17 @@ export class AddressBook {
   }
 
   #placesOf(node: NodeId): Places {
-    let places = this.#places.get(node);
-    if (places === undefined) {
-      places = { listed: undefined, shown: undefined, heard: undefined, current: undefined };
-      this.#places.set(node, places);
-    }
+    const places = this.#places.get(node) ?? nowhere();
+    this.#places.delete(node);
+    this.#places.set(node, places);
+    const [first] = this.#places.keys();
+    if (this.#places.size > this.#mostNodes && first !== undefined) this.#places.delete(first);
     return places;
   }
+}
+
+function nowhere(): Places {
+  return { listed: undefined, shown: undefined, heard: undefined, current: undefined };
 }
 
 /** Each once, the best first. */

@@ -2,6 +2,9 @@ import type { NodeId } from '../ids.ts';
 import type { PeerCard } from './handshake.ts';
 import type { HandshakeRefusal } from './handshake-refusal.ts';
 
+/** More nodes are not remembered, those that were let in first are forgotten: four times the largest ring. */
+const MOST_NODES = 4_096;
+
 /**
  * The life of each node that was let in last, of those that proved who they are. Another one, told by
  * its nonce, may be the next start of the node, an old process, a copy of its data directory or one that
@@ -11,7 +14,13 @@ import type { HandshakeRefusal } from './handshake-refusal.ts';
  * behind its node is then seen by the bound of the first ping (`RememberedBounds`).
  */
 export class KnownLives {
+  /** In the order in which they were let in. */
   readonly #known = new Map<NodeId, PeerCard>();
+  readonly #mostNodes: number;
+
+  constructor(mostNodes = MOST_NODES) {
+    this.#mostNodes = mostNodes;
+  }
 
   of(node: NodeId): PeerCard | undefined {
     return this.#known.get(node);
@@ -24,7 +33,10 @@ export class KnownLives {
   }
 
   meet(peer: PeerCard): void {
+    this.#known.delete(peer.nodeId);
     this.#known.set(peer.nodeId, peer);
+    const [first] = this.#known.keys();
+    if (this.#known.size > this.#mostNodes && first !== undefined) this.#known.delete(first);
   }
 
   /** It does not answer any more. */

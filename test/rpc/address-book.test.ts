@@ -54,6 +54,20 @@ describe('the address book', () => {
     expect(book.addressOf(node)).toBe(ring);
   });
 
+  test('forgets whom nothing was told of for longest, where there are too many', () => {
+    const book = new AddressBook(2);
+    const [first, second, third] = ['a', 'b', 'c'] as unknown as [NodeId, NodeId, NodeId];
+    book.list(first, ring);
+    book.list(second, ring);
+    book.show(first, shown);
+    book.hear(third, ring);
+    expect([first, second, third].map((each) => book.addressOf(each))).toEqual([
+      shown,
+      undefined,
+      ring,
+    ]);
+  });
+
   test('strikes a place where another node lives', () => {
     const book = new AddressBook();
     book.list(node, ring);

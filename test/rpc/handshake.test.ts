@@ -270,6 +270,13 @@ describe('the lives of nodes', () => {
     expect(lives.besides(life(5))).toBeUndefined();
   });
 
+  test('are forgotten where there are too many, those first that were let in first', () => {
+    const lives = new KnownLives(2);
+    const [a, b, c] = [card(), card(), card()];
+    for (const each of [a, b, a, c]) lives.meet(each);
+    expect([a, b, c].map(({ nodeId }) => lives.of(nodeId))).toEqual([a, undefined, c]);
+  });
+
   test('are refused as a clone, or as older than the one that is there', () => {
     expect(objectionTo(life(6), first)).toBe('clone');
     expect(objectionTo(life(5), first)).toBe('clone');
