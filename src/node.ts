@@ -2,6 +2,7 @@
  * One node: builds every room bottom up, hands each one its ports, and decides nothing. `main.ts`
  * calls it with the machine's ports, the simulator with its own.
  */
+import { setMaxListeners } from 'node:events';
 import type { Config } from './config.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import type { Operations } from './coordinator/operations.ts';
@@ -213,6 +214,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     frozen: () => replacement.frozen,
   });
   const closing = new AbortController();
+  setMaxListeners(Number.POSITIVE_INFINITY, closing.signal); // as many as operators wait
   const operator = new ClusterOperator({
     ...{ membership, clock, closing: closing.signal },
     recordBytes: remembered(clock, RECORD_SIZE_FOR_MS, () => meanRecordBytes(store, places)),
