@@ -37,7 +37,7 @@ export interface RunSettings {
 }
 
 /** Of the runs that go beyond what was promised. */
-const SPLITS_AT_DECISION = 0.4;
+const SPLITS_AT_DECISION = 0.55;
 
 /** What `seed` stands for. In about half of the runs the ring changes. */
 export function drawSettings(seed: number): RunSettings {
