@@ -29,9 +29,9 @@ export type TransferHandlers = Pick<
 const MAX_SERVED = 8;
 /**
  * A page of records ends when it holds this many, or this many bytes; the first record may be larger. It is
- * stored in one batch: about a millisecond of work at either end, for which a client's request may have to wait.
+ * stored in one batch: a millisecond or two of work at either end.
  */
-const PAGE_RECORDS = 64;
+const PAGE_RECORDS = 128;
 const PAGE_BYTES = 256 * 1024;
 /** It ends as well when this many were read: those of leaves that nobody wants cost time, too. */
 const MAX_WALKED_BYTES = 8 * 1024 * 1024;

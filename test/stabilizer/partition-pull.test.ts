@@ -380,7 +380,7 @@ describe('the pull of a partition', () => {
     for (const id of [A, B, C]) await pull.copy(id).keep(...records(300));
     pull.silent.add(B).add(C);
     await pull.attempt();
-    expect(pull.rests).toBe(1 + 5);
+    expect(pull.rests).toBe(1 + 3);
 
     const ended = await begin(D, JOINT);
     for (const id of [A, B, C]) await ended.copy(id).keep(...records(300));
