@@ -1,5 +1,5 @@
 /** What operators ask for, in a cluster of simulated nodes. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ClusterEvent } from '../../src/telemetry/cluster-events.ts';
 import { Story } from '../simulator/story.ts';
 
@@ -276,13 +276,13 @@ test('a member that only the node asked finds dead is not removed', async () => 
   const warnings: string[] = [];
   const listen = ({ name }: Error): number => warnings.push(name);
   process.on('warning', listen);
+  onTestFinished(() => void process.off('warning', listen));
   // However many operators wait, nobody is told of a leak on the node's standard error.
   const asked = Array.from({ length: 20 }, () => operator.changeMember('remove', 'node5'));
   for (const said of await story.run(Promise.allSettled(asked)))
     expect(said).toMatchObject({
       reason: { message: expect.stringMatching(/dead to this node only|is (alive|suspect), not/) },
     });
-  process.off('warning', listen);
   expect(warnings).toEqual([]);
   expect(story.rings.newest?.epoch).toBe(1);
 });
