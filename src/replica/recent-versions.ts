@@ -3,6 +3,13 @@ import type { Version } from '../version/version.ts';
 
 /** Keys remembered, some dozen megabytes. */
 const MAX_KEYS = 131_072;
+/**
+ * How often what is over is let go, milliseconds, and which part of a full memory makes room at once. Not with each
+ * version: a key that is noted again leaves a gap in front, and to find the oldest one all gaps since the map
+ * was last laid out anew are stepped over, thousands of them.
+ */
+const SWEEP_EVERY_MS = 100;
+const ROOM_AT_ONCE = 1 / 128;
 
 interface Noted {
   readonly version: Version;
@@ -22,6 +29,7 @@ export class RecentVersions {
   readonly #noted = new Map<Key, Noted>();
   /** The latest deadline of those that there was no room for. */
   #forgottenUntilMs = Number.NEGATIVE_INFINITY;
+  #sweepAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(keepMs: number, maxKeys = MAX_KEYS) {
     this.#keepMs = keepMs;
@@ -36,12 +44,7 @@ export class RecentVersions {
       key,
       before === undefined ? { version, untilMs } : both(before, version, untilMs),
     );
-    for (const [oldest, noted] of this.#noted) {
-      const isOver = noted.untilMs + this.#keepMs <= nowMs;
-      if (!isOver && this.#noted.size <= this.#maxKeys) return;
-      if (!isOver) this.#forgottenUntilMs = Math.max(this.#forgottenUntilMs, noted.untilMs);
-      this.#noted.delete(oldest);
-    }
+    if (nowMs >= this.#sweepAtMs || this.#noted.size > this.#maxKeys) this.#sweep(nowMs);
   }
 
   /**
@@ -52,6 +55,18 @@ export class RecentVersions {
     const noted = this.#noted.get(key);
     if (noted === undefined || noted.untilMs <= askedMs) return this.#forgottenUntilMs <= askedMs;
     return version !== undefined && version >= noted.version;
+  }
+
+  #sweep(nowMs: number): void {
+    this.#sweepAtMs = nowMs + SWEEP_EVERY_MS;
+    const isFull = this.#noted.size > this.#maxKeys;
+    const leave = this.#maxKeys - (isFull ? Math.floor(this.#maxKeys * ROOM_AT_ONCE) : 0);
+    for (const [oldest, noted] of this.#noted) {
+      const isOver = noted.untilMs + this.#keepMs <= nowMs;
+      if (!isOver && this.#noted.size <= leave) return;
+      if (!isOver) this.#forgottenUntilMs = Math.max(this.#forgottenUntilMs, noted.untilMs);
+      this.#noted.delete(oldest);
+    }
   }
 }
 

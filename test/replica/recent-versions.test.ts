@@ -66,3 +66,19 @@ test('a key that there was no room for is healed by those who are asked after it
   expect(recent.isMetBy('c' as Key, versionAt(3), 99)).toBe(false);
   expect(recent.isMetBy('a' as Key, versionAt(1), 100)).toBe(true);
 });
+
+test('a full memory makes room for some more at once, and remembers all others', () => {
+  const recent = new RecentVersions(KEEP_MS, 256);
+  const keys = Array.from({ length: 257 }, (_, number) => `key${number}` as Key);
+  for (const key of keys) recent.note(key, versionAt(2), 100, 0);
+  // Of those that are remembered a version that is as new is enough, whenever the others were asked.
+  expect(keys.filter((key) => !recent.isMetBy(key, versionAt(2), 0))).toEqual(keys.slice(0, 3));
+});
+
+test('what was over when the last ones were let go does not stay', () => {
+  const recent = new RecentVersions(KEEP_MS, 1);
+  recent.note('a' as Key, versionAt(2), 100, 0);
+  recent.note('b' as Key, versionAt(2), 250, 200);
+  // 'a' went because it was over, and not for want of room: nothing stands in the way.
+  expect(recent.isMetBy('c' as Key, undefined, 0)).toBe(true);
+});
