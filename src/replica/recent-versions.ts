@@ -4,11 +4,12 @@ import type { Version } from '../version/version.ts';
 /** Keys remembered, some dozen megabytes. */
 const MAX_KEYS = 131_072;
 /**
- * How often what is over is let go, milliseconds, and which part of a full memory makes room at once. Not with each
- * version: a key that is noted again leaves a gap in front, and to find the oldest one all gaps since the map
- * was last laid out anew are stepped over, thousands of them.
+ * How often what is over is let go, milliseconds. Not with each version: a key that is noted again leaves a gap in
+ * front of the map, and whoever looks for the oldest key steps over all gaps since the map was last laid out
+ * anew, thousands of them.
  */
 const SWEEP_EVERY_MS = 100;
+/** The part of a full memory that makes room at once, for the same reason. */
 const ROOM_AT_ONCE = 1 / 128;
 
 interface Noted {
@@ -36,6 +37,11 @@ export class RecentVersions {
     this.#maxKeys = maxKeys;
   }
 
+  /** Keys remembered. */
+  get size(): number {
+    return this.#noted.size;
+  }
+
   /** `nowMs` and `untilMs` are monotonic. */
   note(key: Key, version: Version, untilMs: number, nowMs: number): void {
     const before = this.#noted.get(key);
@@ -60,10 +66,10 @@ export class RecentVersions {
   #sweep(nowMs: number): void {
     this.#sweepAtMs = nowMs + SWEEP_EVERY_MS;
     const isFull = this.#noted.size > this.#maxKeys;
-    const leave = this.#maxKeys - (isFull ? Math.floor(this.#maxKeys * ROOM_AT_ONCE) : 0);
+    const room = isFull ? Math.floor(this.#maxKeys * ROOM_AT_ONCE) : 0;
     for (const [oldest, noted] of this.#noted) {
       const isOver = noted.untilMs + this.#keepMs <= nowMs;
-      if (!isOver && this.#noted.size <= leave) return;
+      if (!isOver && this.#noted.size <= this.#maxKeys - room) return;
       if (!isOver) this.#forgottenUntilMs = Math.max(this.#forgottenUntilMs, noted.untilMs);
       this.#noted.delete(oldest);
     }

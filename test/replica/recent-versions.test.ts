@@ -82,3 +82,12 @@ test('what was over when the last ones were let go does not stay', () => {
   // 'a' went because it was over, and not for want of room: nothing stands in the way.
   expect(recent.isMetBy('c' as Key, undefined, 0)).toBe(true);
 });
+
+test('what is over is let go ten times a second', () => {
+  const recent = new RecentVersions(KEEP_MS);
+  recent.note('a' as Key, versionAt(2), 20, 0);
+  recent.note('b' as Key, versionAt(2), 200, 99);
+  expect(recent.size).toBe(2);
+  recent.note('c' as Key, versionAt(2), 200, 100);
+  expect(recent.size).toBe(2);
+});
