@@ -92,7 +92,7 @@ test('a thousand keys survive kill -9 of all five processes at once and a restar
     try {
       await inParallel(names, async (key, index) => {
         const answer = await second.get(1 + ((index + 2) % 5), key);
-        expect(answer.body.toString()).toBe(`value of ${key}`);
+        expect([answer.status, answer.body.toString()]).toEqual([200, `value of ${key}`]);
       });
     } finally {
       await second.stop();
