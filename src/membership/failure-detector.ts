@@ -38,6 +38,8 @@ const WAIT_FOR_ALL_MS = 2_000;
 const WAIT_FOR_LOOK_MS = 1_000;
 /** A helper answers in good time also when its own ping is not answered (Lifeguard's "nack"). */
 const HELPER_SHARE = 0.8;
+/** A wall clock that goes so far ahead of the monotonic one, or behind it, between two looks was stepped, milliseconds. */
+const STEP_MS = 1_000;
 /** Lives of other members that are told with each ping: its size does not grow with the ring. */
 const LIVES_TOLD = 4;
 
@@ -86,11 +88,13 @@ export class FailureDetector {
   #tracked: Ring | undefined;
   #metMajority = false;
   #triedAll = false;
-  /** Members that have not answered in this life, and were asked when the ring came into force. */
+  /** Members that were asked out of turn and have not answered yet. */
   readonly #meeting = new Set<NodeId>();
   /** Who waits for the next of them. */
   readonly #onMeeting: (() => void)[] = [];
   #lookedOnce = false;
+  /** By how much the wall clock was ahead of the monotonic one when that was looked at last. */
+  #wallLeadMs: number;
   #catchingUp = false;
   /** Whose life is told next. */
   #nextLife = 0;
@@ -101,6 +105,7 @@ export class FailureDetector {
     this.#options = options;
     this.#self = identity.nodeId;
     this.#startedMs = clock.monotonicMs();
+    this.#wallLeadMs = clock.wallMs() - this.#startedMs;
     this.#swim = new Swim({
       self: identity.nodeId,
       incarnation: firstIncarnation(identity.incarnation),
@@ -185,10 +190,12 @@ export class FailureDetector {
   }
 
   /**
-   * Resolves when one more of the members answered for the first time in this life, or was silent for as long
-   * as a ping may take; `undefined` when no such answer is awaited.
+   * Resolves when one more of the members that are met answered, or was silent for as long as a ping may
+   * take; `undefined` when no such answer is awaited. Those of a new ring are met that were not yet in this
+   * life, and all of them when this machine was suspended or its time was set.
    */
   nextMeeting(): Promise<void> | undefined {
+    this.#noticeStep();
     if (this.#meeting.size === 0 || this.#stopped) return undefined;
     return new Promise((resolve) => this.#onMeeting.push(resolve));
   }
@@ -215,6 +222,7 @@ export class FailureDetector {
 
   async #turn(): Promise<void> {
     this.#followRing();
+    this.#noticeStep();
     this.#perform(this.#swim.tick(this.#nowMs));
   }
 
@@ -232,10 +240,23 @@ export class FailureDetector {
     }
   }
 
-  /** What it answered under an older ring than its own counted for nothing, so it is asked again. */
-  #meet(member: NodeId, wasKnown: boolean): void {
+  /**
+   * What was heard before a step of the wall clock may be older than it looks: it lends nothing then, and what
+   * was read of the other clocks is not sure. Within the lap that it takes to probe all, requests would fail.
+   */
+  #noticeStep(): void {
+    const { clock } = this.#options;
+    const leadMs = clock.wallMs() - clock.monotonicMs();
+    const steppedMs = Math.abs(leadMs - this.#wallLeadMs);
+    this.#wallLeadMs = leadMs;
+    if (steppedMs < STEP_MS || this.#stopped) return;
+    for (const member of this.#others()) this.#meet(member, true);
+  }
+
+  /** What it answered before counts for nothing, so it is asked again, unless it is about to be. */
+  #meet(member: NodeId, askNow: boolean): void {
     this.#meeting.add(member);
-    if (wasKnown) this.#inBackground(async () => void (await this.#ping(member, MEETING_MS)));
+    if (askNow) this.#inBackground(async () => void (await this.#ping(member, MEETING_MS)));
   }
 
   #perform(effects: readonly Effect[]): void {

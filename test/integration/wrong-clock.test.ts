@@ -108,6 +108,30 @@ describe.skipIf(!has('faketime', 'the tests with wrong clocks'))(
   },
 );
 
+describe.skipIf(!has('faketime', 'the tests with wrong clocks'))(
+  'with one clock for all nodes (skipped without faketime)',
+  () => {
+    test('set by twice the grace period, as after a suspension, no read fails', async () => {
+      const clock = new FalseClock();
+      const cluster = await FaultCluster.start({ environmentOf: () => clock.environment });
+      try {
+        for (const node of cluster.nodes) await node.put(`by ${node.number}`, 'kept');
+        // Back says nothing by itself, and then ahead again.
+        for (const offset of ['+120', '+0', '+120']) {
+          clock.set(offset);
+          const reads = cluster.nodes.flatMap((reader) =>
+            cluster.nodes.map((writer) => reader.get(`by ${writer.number}`)),
+          );
+          for (const read of await Promise.all(reads)) expect(read.body.toString()).toBe('kept');
+        }
+      } finally {
+        await cluster.stop();
+        clock.remove();
+      }
+    });
+  },
+);
+
 function versionOf(answer: Answer): string {
   return String(answer.headers['etag']);
 }

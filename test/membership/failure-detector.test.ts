@@ -413,6 +413,61 @@ describe('a ring with a new member', () => {
   });
 });
 
+describe('a step of the wall clock, or a machine that was suspended', () => {
+  const [WEEK_MS, SECOND_MS] = [7 * 86_400_000, 1_000];
+
+  test.each([WEEK_MS, -WEEK_MS, SECOND_MS])(
+    'by %i ms has all members met again at once',
+    async (byMs) => {
+      const group = await Group.begin();
+      await group.pass(3_000);
+      group.delayMs = 30;
+      group.clock.jumpWall(byMs);
+      const [node, steppedMs] = [group.at(A), group.clock.monotonicMs()];
+      const meeting = node.nextMeeting();
+      const asked = group.pings.filter(({ from, atMs }) => from === A && atMs === steppedMs);
+      expect(asked.map(({ to }) => to).sort()).toEqual([B, C].sort());
+      await group.pass(40);
+      await meeting;
+      for (const member of [B, C]) {
+        expect(node.lastAckedMs(member)?.monotonicMs).toBe(steppedMs);
+        expect(node.lastAckedMs(member)?.wallMs).toBe(group.clock.wallMs() - 40);
+      }
+      expect(node.nextMeeting()).toBeUndefined();
+    },
+  );
+
+  test('is noticed also when nobody asks', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.clock.jumpWall(WEEK_MS);
+    const steppedMs = group.clock.monotonicMs();
+    await group.pass(400);
+    for (const member of [B, C])
+      expect(group.at(A).lastAckedMs(member)?.monotonicMs).toBeGreaterThan(steppedMs);
+  });
+
+  test('is met once: who is silent keeps nobody waiting a second time', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    group.fate = () => 'timeout';
+    group.clock.jumpWall(WEEK_MS);
+    expect(group.at(A).nextMeeting()).toBeDefined();
+    await group.pass(600);
+    expect(group.at(A).nextMeeting()).toBeUndefined();
+  });
+
+  test('is none while a clock is set right little by little', async () => {
+    const group = await Group.begin();
+    await group.pass(3_000);
+    for (let slew = 0; slew < 100; slew++) {
+      group.clock.jumpWall(50);
+      await group.pass(100);
+      expect(group.at(A).nextMeeting()).toBeUndefined();
+    }
+  });
+});
+
 type Fate = 'arrives' | 'refused' | 'timeout' | 'lost';
 
 /** Detectors that call each other directly, all by one clock. */
