@@ -344,6 +344,7 @@ export async function createNode(config: Config, ports: NodePorts): Promise<Quor
     async close() {
       closing.abort();
       source.close();
+      scan.close();
       await Promise.all([
         transfer.close(),
         surplus.close(),

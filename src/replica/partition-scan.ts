@@ -44,6 +44,7 @@ export class PartitionScan {
   readonly #places: RecordPlaces;
   readonly #counts: KeyCounts;
   readonly #clock: Clock;
+  #closed = false;
   #sliceEndsMs = Number.NEGATIVE_INFINITY;
   /** Until the next slice begins. */
   #rest: Promise<void> | undefined;
@@ -60,11 +61,17 @@ export class PartitionScan {
     this.#clock = options.clock;
   }
 
+  /** Walks under way break off before their next page, as where the disk cannot be read: a large one takes long. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** From the start of the partition, or behind the key `after`. @throws StoreReadError */
   async *walk(partition: Partition, after?: Key): AsyncGenerator<readonly Scanned[], void> {
     let last = after;
     for (;;) {
       await this.#turn();
+      if (this.#closed) throw new StoreReadError('the node stops before all of this is read');
       const range = this.#places.of(partition, last);
       const { entries, isLast } = await readPage(this.#store, range, PAGE);
       const page: Scanned[] = [];

@@ -130,6 +130,7 @@ export class Surplus {
       }
       return takers.size >= quorumOf(present.length);
     } catch (error) {
+      if (signal.aborted) return false;
       if (!(error instanceof OfferPutOffError)) throw error;
       log.debug('surplus records could not be offered now', { partition, err: error });
       return false;

@@ -170,6 +170,8 @@ export class TransferSource {
   }
 
   #damaged(partition: Partition): Served<never> {
+    // A walk that the end of this node broke off says nothing of the copy.
+    if (this.#closing.signal.aborted) return refused('not_ready');
     this.#unsound.noteDamaged(partition);
     return refused('damaged');
   }

@@ -54,6 +54,17 @@ describe('a walk through a partition', () => {
     expect(extent).toBe('whole');
   });
 
+  test('breaks off when the node stops, and claims nothing of the rest', async () => {
+    const { store, scan } = await open();
+    for (let n = 0; n < 100; n++) await keep(store, P, record(`${n}`));
+    const walk = scan.walk(P);
+    expect((await walk.next()).done).toBe(false);
+    const contents = scan.contents(P, ring);
+    scan.close();
+    await expect(walk.next()).rejects.toThrow(StoreReadError);
+    expect((await contents).extent).toBe('unreadable');
+  });
+
   test('says that a part of the disk cannot be read', async () => {
     const { store, scan } = await open();
     store.unreadable = true;

@@ -38,6 +38,20 @@ describe('surplus', () => {
     for (const taker of scene.takers) expect(await taker.keys()).toContain('only here');
   });
 
+  test('is left as it is, without a word, when the node stops during the walk', async () => {
+    const scene = await begin();
+    let stopped: Promise<void> | undefined;
+    scene.onAsked = async () => {
+      if (stopped !== undefined) return;
+      scene.own.scan.close();
+      stopped = scene.stop();
+    };
+    await scene.passUntil(() => stopped !== undefined);
+    await stopped;
+    expect(await scene.own.replica.read(P, 'only here' as Key)).toMatchObject({ state: 'record' });
+    expect(scene.errors).toEqual([]);
+  });
+
   test('of which records are missing goes the way of the rest: nothing brings those back', async () => {
     const scene = await begin();
     await scene.own.lose('b');
@@ -56,8 +70,11 @@ async function begin() {
   ] as const;
   for (const copy of [own, ...takers]) await copy.keep(record('a'), record('b'), record('c'));
   await own.keep(record('only here'));
+  const errors: string[] = [];
   const scene = {
     own,
+    errors,
+    stop: (): Promise<void> => surplus.close(),
     takers,
     /** Runs before a question is answered. */
     onAsked: async (): Promise<void> => undefined,
@@ -95,7 +112,7 @@ async function begin() {
     clock: own.clock,
     random: new SeededRandom(1, 'surplus'),
     counters: own.counters,
-    log: silentLog,
+    log: { ...silentLog, error: (message: string) => void errors.push(message) },
   });
   return scene;
 }

@@ -187,6 +187,15 @@ describe('a source of transfers', () => {
     expect(page.ok && page.reply.records.map((each) => openSealed(each)?.key)).toEqual(['a']);
   });
 
+  test('does not call a copy damaged that the end of the node kept it from reading', async () => {
+    const copy = await openCopy(A, JOINT);
+    await copy.keep(record('a'));
+    const asked = [branchesOf(copy), digestsOf(copy), pageOf(copy)];
+    copy.source.close();
+    copy.scan.close();
+    for (const answer of await Promise.all(asked)) expect(reasonOf(answer)).toBe('not_ready');
+  });
+
   test('serves a few at once, and ends the waiting when it closes', async () => {
     const copy = await openCopy(A, JOINT, 1);
     await copy.keep(record('a'));
