@@ -38,7 +38,10 @@ const WAIT_FOR_ALL_MS = 2_000;
 const WAIT_FOR_LOOK_MS = 1_000;
 /** A helper answers in good time also when its own ping is not answered (Lifeguard's "nack"). */
 const HELPER_SHARE = 0.8;
-/** A wall clock that goes so far ahead of the monotonic one, or behind it, between two looks was stepped, milliseconds. */
+/**
+ * A wall clock that goes so far ahead of the monotonic one, or behind it, between two looks was stepped; two
+ * looks that are so far apart had a pause of the process between them. Milliseconds.
+ */
 const STEP_MS = 1_000;
 /** Lives of other members that are told with each ping: its size does not grow with the ring. */
 const LIVES_TOLD = 4;
@@ -88,13 +91,14 @@ export class FailureDetector {
   #tracked: Ring | undefined;
   #metMajority = false;
   #triedAll = false;
-  /** Members that were asked out of turn and have not answered yet. */
-  readonly #meeting = new Set<NodeId>();
+  /** Members that were asked out of turn and have not answered yet, and since when. */
+  readonly #meeting = new Map<NodeId, number>();
   /** Who waits for the next of them. */
   readonly #onMeeting: (() => void)[] = [];
   #lookedOnce = false;
-  /** By how much the wall clock was ahead of the monotonic one when that was looked at last. */
-  #wallLeadMs: number;
+  /** When the clocks were looked at last. */
+  #looked: Moment;
+  #steppedMs = Number.NEGATIVE_INFINITY;
   #catchingUp = false;
   /** Whose life is told next. */
   #nextLife = 0;
@@ -105,7 +109,7 @@ export class FailureDetector {
     this.#options = options;
     this.#self = identity.nodeId;
     this.#startedMs = clock.monotonicMs();
-    this.#wallLeadMs = clock.wallMs() - this.#startedMs;
+    this.#looked = momentOf(clock);
     this.#swim = new Swim({
       self: identity.nodeId,
       incarnation: firstIncarnation(identity.incarnation),
@@ -176,7 +180,7 @@ export class FailureDetector {
 
   /**
    * Whether all members of a ring that was on the disk were looked for since this node started, where they
-   * lived: if the cluster went on without this node meanwhile, whoever answered there has said so.
+   * lived, or a second has passed: if the cluster went on without this node meanwhile, whoever answered there has said so.
    */
   get lookedForAll(): boolean {
     this.#lookedOnce ||=
@@ -192,10 +196,10 @@ export class FailureDetector {
   /**
    * Resolves when one more of the members that are met answered, or was silent for as long as a ping may
    * take; `undefined` when no such answer is awaited. Those of a new ring are met that were not yet in this
-   * life, and all of them when this machine was suspended or its time was set.
+   * life, and all of them when this machine was suspended, its time was set, or this process stood still.
    */
   nextMeeting(): Promise<void> | undefined {
-    this.#noticeStep();
+    this.#lookAtClocks();
     if (this.#meeting.size === 0 || this.#stopped) return undefined;
     return new Promise((resolve) => this.#onMeeting.push(resolve));
   }
@@ -220,9 +224,19 @@ export class FailureDetector {
     return this.#contacts.lastAnswered(member);
   }
 
+  /**
+   * When the wall clock was last found stepped, by the monotonic one. How long ago anything before that was is
+   * not known: the monotonic clock stands still in a suspended machine, and a wall clock that was set back
+   * hides such a time.
+   */
+  lastStepMs(): number {
+    this.#lookAtClocks();
+    return this.#steppedMs;
+  }
+
   async #turn(): Promise<void> {
     this.#followRing();
-    this.#noticeStep();
+    this.#lookAtClocks();
     this.#perform(this.#swim.tick(this.#nowMs));
   }
 
@@ -241,21 +255,22 @@ export class FailureDetector {
   }
 
   /**
-   * What was heard before a step of the wall clock may be older than it looks: it lends nothing then, and what
-   * was read of the other clocks is not sure. Within the lap that it takes to probe all, requests would fail.
+   * After a step or a pause what others lent may be over, and what was read of their clocks is not sure. All
+   * are asked anew at once: in the lap that it takes to probe them, requests would fail.
    */
-  #noticeStep(): void {
-    const { clock } = this.#options;
-    const leadMs = clock.wallMs() - clock.monotonicMs();
-    const steppedMs = Math.abs(leadMs - this.#wallLeadMs);
-    this.#wallLeadMs = leadMs;
-    if (steppedMs < STEP_MS || this.#stopped) return;
+  #lookAtClocks(): void {
+    const { monotonicMs, wallMs } = this.#looked;
+    this.#looked = momentOf(this.#options.clock);
+    const passedMs = this.#looked.monotonicMs - monotonicMs;
+    const isStep = Math.abs(this.#looked.wallMs - wallMs - passedMs) >= STEP_MS;
+    if (isStep) this.#steppedMs = this.#looked.monotonicMs;
+    if ((!isStep && passedMs < STEP_MS) || this.#stopped) return;
     for (const member of this.#others()) this.#meet(member, true);
   }
 
   /** What it answered before counts for nothing, so it is asked again, unless it is about to be. */
   #meet(member: NodeId, askNow: boolean): void {
-    this.#meeting.add(member);
+    this.#meeting.set(member, this.#nowMs);
     if (askNow) this.#inBackground(async () => void (await this.#ping(member, MEETING_MS)));
   }
 
@@ -290,6 +305,17 @@ export class FailureDetector {
 
   /** `passedOn`: what another one believes of the member, for it to refute. */
   async #ping(to: NodeId, timeoutMs: number, passedOn?: News): Promise<PingOutcome> {
+    const startedMs = this.#nowMs;
+    const outcome = await this.#pingTwice(to, timeoutMs, passedOn);
+    this.#noteTried(to, startedMs);
+    return outcome;
+  }
+
+  async #pingTwice(
+    to: NodeId,
+    timeoutMs: number,
+    passedOn: News | undefined,
+  ): Promise<PingOutcome> {
     const untilMs = this.#nowMs + timeoutMs;
     const outcome = await this.#pingOnce(to, timeoutMs, passedOn);
     if (outcome === 'answered' || outcome === 'silent') return outcome;
@@ -318,7 +344,6 @@ export class FailureDetector {
       },
       { timeoutMs, traffic: 'membership' },
     );
-    this.#noteTried(to);
     if (!answer.ok) {
       this.#hearRefusal(answer);
       return outcomeOf(answer);
@@ -444,11 +469,19 @@ export class FailureDetector {
     return lines;
   }
 
-  #noteTried(member: NodeId): void {
-    this.#tried.add(member);
-    const others = this.#others();
-    if (others.length > 0) this.#triedAll ||= others.every((other) => this.#tried.has(other));
-    if (this.#meeting.delete(member)) this.#endMeeting();
+  /** A ping that was begun at `startedMs` is over. */
+  #noteTried(member: NodeId, startedMs: number): void {
+    if (!this.#triedAll) {
+      const others = this.#others();
+      this.#tried.add(member);
+      this.#triedAll = others.length > 0 && others.every((other) => this.#tried.has(other));
+      if (this.#triedAll) this.#tried.clear();
+    }
+    // One that was under way already tells nothing of what came since.
+    const metSinceMs = this.#meeting.get(member);
+    if (metSinceMs === undefined || startedMs < metSinceMs) return;
+    this.#meeting.delete(member);
+    this.#endMeeting();
   }
 
   #endMeeting(): void {

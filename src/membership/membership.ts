@@ -152,6 +152,7 @@ export class Membership {
       ...shared,
       lastAcked: (member) => this.detector.lastAckedMs(member),
       endedSince: () => acceptor.endsLeasesSince,
+      lastStepMs: () => this.detector.lastStepMs(),
     });
     onRing.push(
       () => this.#givenUp.begin(),

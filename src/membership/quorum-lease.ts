@@ -13,7 +13,7 @@
 import type { NodeId } from '../ids.ts';
 import type { Ring } from '../ring/ring.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Moment } from './contacts.ts';
+import { type Moment, momentOf } from './contacts.ts';
 
 /** Whether leases are lent by the same members, and for the same time, under both rings. */
 export function haveSameLeaseTerms(a: Ring, b: Ring): boolean {
@@ -28,43 +28,48 @@ export class QuorumLease {
   readonly #lastAcked: (member: NodeId) => Moment | undefined;
   /** Since when this node may have helped to end the leases of the ring in force. */
   readonly #endedSince: () => Moment | undefined;
+  /** When the wall clock was last found stepped, by the monotonic one. */
+  readonly #lastStepMs: () => number;
 
   constructor(options: {
     readonly self: NodeId;
     readonly clock: Clock;
     readonly lastAcked: (member: NodeId) => Moment | undefined;
     readonly endedSince: () => Moment | undefined;
+    readonly lastStepMs: () => number;
   }) {
     this.#self = options.self;
     this.#clock = options.clock;
     this.#lastAcked = options.lastAcked;
     this.#endedSince = options.endedSince;
+    this.#lastStepMs = options.lastStepMs;
   }
 
   /** Asked at every message. */
   holds(ring: Ring): boolean {
-    const { voters, lastSurvivor, graceMs } = ring;
+    const { members, lastSurvivor, graceMs } = ring;
     // Where nobody goes on without it, having met them once in this life is enough: they would have said
     // if its disk was put back to an older state.
     const limitMs = lastSurvivor === 'wait' ? Number.MAX_VALUE : graceMs;
-    const fresh = voters.filter(({ id }) => this.#ageMs(id) <= limitMs);
-    return 2 * fresh.length > voters.length;
+    const stepMs = this.#lastStepMs();
+    const now = momentOf(this.#clock);
+    let [voters, fresh] = [0, 0];
+    for (const { id, joining } of members) {
+      if (joining) continue;
+      voters += 1;
+      const lentAt = id === this.#self ? (this.#endedSince() ?? now) : this.#lastAcked(id);
+      if (lentAt !== undefined && passedMs(lentAt, now, stepMs) <= limitMs) fresh += 1;
+    }
+    return 2 * fresh > voters;
   }
+}
 
-  /** Of what a voter has lent this node. */
-  #ageMs(voter: NodeId): number {
-    if (voter !== this.#self) return this.#sinceMs(this.#lastAcked(voter));
-    const endedSince = this.#endedSince();
-    return endedSince === undefined ? 0 : this.#sinceMs(endedSince);
-  }
-
-  /**
-   * By the clock that has gone further: the monotonic one stands still while a virtual machine is
-   * suspended, the wall clock may be set back.
-   */
-  #sinceMs(moment: Moment | undefined): number {
-    if (moment === undefined) return Number.POSITIVE_INFINITY;
-    const byMonotonicMs = this.#clock.monotonicMs() - moment.monotonicMs;
-    return Math.max(byMonotonicMs, this.#clock.wallMs() - moment.wallMs);
-  }
+/**
+ * By the clock that has gone further: the monotonic one stands still while a virtual machine is suspended,
+ * the wall clock may be set back. Both may have happened where it stepped since: nobody knows then how
+ * long ago that was. Milliseconds.
+ */
+function passedMs(since: Moment, now: Moment, stepMs: number): number {
+  if (since.monotonicMs < stepMs) return Number.MAX_VALUE;
+  return Math.max(now.monotonicMs - since.monotonicMs, now.wallMs - since.wallMs);
 }

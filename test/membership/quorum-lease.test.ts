@@ -14,16 +14,19 @@ describe('a replica', () => {
   const five = ringOf(membersFrom(1, 5));
   let lease: QuorumLease;
   let ended: { monotonicMs: number; wallMs: number } | undefined;
+  let stepMs: number;
 
   beforeEach(() => {
     clock = new HandClock();
     acked.clear();
     ended = undefined;
+    stepMs = Number.NEGATIVE_INFINITY;
     lease = new QuorumLease({
       self: nodeId(1),
       clock,
       lastAcked: (id) => acked.get(id),
       endedSince: () => ended,
+      lastStepMs: () => stepMs,
     });
   });
 
@@ -54,6 +57,20 @@ describe('a replica', () => {
     expect(lease.holds(five)).toBe(false);
   });
 
+  test('counts nothing from before a step, which may hide how long ago that was', () => {
+    ended = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    ack(2, 3);
+    clock.jumpWall(-2 * GRACE_MS);
+    clock.advance(1);
+    expect(lease.holds(five)).toBe(true);
+    stepMs = clock.monotonicMs();
+    expect(lease.holds(five)).toBe(false);
+    ack(4, 5); // nor itself, which had helped to end the leases
+    expect(lease.holds(five)).toBe(false);
+    ack(2);
+    expect(lease.holds(five)).toBe(true);
+  });
+
   test('lends itself nothing any more a grace period after it accepted other terms', () => {
     ended = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     clock.advance(GRACE_MS);
@@ -78,6 +95,7 @@ describe('a replica', () => {
     expect(lease.holds(waiting)).toBe(false);
     ack(2, 3);
     clock.advance(100 * GRACE_MS);
+    stepMs = clock.monotonicMs();
     expect(lease.holds(waiting)).toBe(true);
   });
 

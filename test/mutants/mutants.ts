@@ -379,8 +379,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'cut-off-replica-serves',
     file: 'src/membership/quorum-lease.js',
-    original: 'return 2 * fresh.length > voters.length;',
-    replacement: 'return fresh.length > 0;',
+    original: 'return 2 * fresh > voters;',
+    replacement: 'return fresh > 0;',
     wrong: 'a replica that is cut off goes on answering for quorums',
   },
   {
