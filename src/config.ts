@@ -322,7 +322,7 @@ function refuseUnknownNames(environment: Environment): void {
   }
 }
 
-/** Promise 12: nothing listens beyond loopback without a cluster secret. */
+/** Promise 9: nothing listens beyond loopback without a cluster secret. */
 function refuseOpenListener({ host, clusterSecret }: Config): void {
   if (clusterSecret !== undefined || isLoopback(host)) return;
   throw new StartupError(

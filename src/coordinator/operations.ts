@@ -28,7 +28,7 @@ export interface KeyReplica {
   readonly id: NodeId;
   /** Absent: it holds nothing, or did not answer. */
   readonly version: Version | undefined;
-  /** `ok`, `missing`, or why it did not answer. */
+  /** `ok`, `deleted`, `missing`, or why it did not answer. */
   readonly state: string;
 }
 

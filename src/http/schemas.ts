@@ -256,7 +256,7 @@ export const KeyReply = Type.Object({
       version: Type.Union([Version, Type.Null()], {
         description: 'Null when the replica holds nothing, or did not answer.',
       }),
-      state: Type.String({ description: '`ok`, `missing`, or why it did not answer.' }),
+      state: Type.String({ description: '`ok`, `deleted`, `missing`, or why it did not answer.' }),
     }),
     { description: 'Most preferred first.' },
   ),

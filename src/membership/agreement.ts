@@ -20,7 +20,8 @@ export type Agreement =
 
 /**
  * Whether a cluster may be formed: only when every listed founder answered, is empty, is a node of
- * its own and was given the same list, cluster name, replication factor and number of partitions.
+ * its own and was given the same list, cluster name, replication factor, number of partitions, grace period
+ * and rule for the last survivor.
  */
 export function judgeFounders(
   terms: FoundingTerms,

@@ -16,8 +16,8 @@ export interface ChangePlan {
 const NOTHING: ChangePlan = { partitions: 0, replicas: 0, bytes: 0, seconds: 0 };
 
 /**
- * `after`: the joint ring that would be decided. Each receiver takes its share at the transfer rate, all
- * of them at once.
+ * `after`: the joint ring that would be decided. Estimated as if each receiver took its share at the transfer
+ * rate, all of them at once; what bounds is the rate of each sender.
  */
 export function planOf(
   after: Ring | undefined,

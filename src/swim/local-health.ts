@@ -22,7 +22,7 @@ export class LocalHealth {
     this.#score = Math.max(0, this.#score - 1);
   }
 
-  /** A probe failed, a helper said nothing at all, or this node itself was suspected. */
+  /** A silence that nobody could check, a helper that said nothing at all, or this node itself was suspected. */
   worsen(by = 1): void {
     this.#score = Math.min(this.#worst, this.#score + by);
   }

@@ -2,7 +2,10 @@
 export interface SwimTiming {
   /** A lap: every other member is probed once in it, as long as `leastPauseMs` allows. */
   readonly lapMs: number;
-  /** Pause between two probes of one node, at the least: what it costs does not grow with the ring. */
+  /**
+   * Pause between two probes of one node, at the least: what it costs does not grow with the ring. Shorter only
+   * where a lap would take longer than half of the grace period.
+   */
   readonly leastPauseMs: number;
   /** How long a ping may take, and after it the pings of those that were asked to help. */
   readonly pingMs: number;
