@@ -432,6 +432,22 @@ export const FOUND_BY_REAL_PROCESSES: readonly FoundBug[] = [
   },
   {
     wrong:
+      'After a step of the wall clock beyond the grace period, or a suspension, all nodes answered 503 for up to a' +
+      ' second: each waited for its next probes (`wrong-clock.test.ts`).',
+    seeds: [],
+    commit: 'b28f5a4',
+    subject: 'membership: meet all members anew when the wall clock steps',
+  },
+  {
+    wrong:
+      'Of a machine that was cut off, whose clock was set back and which was suspended then, the replicas answered at' +
+      ' quorum while the others had gone on without them (found by reading).',
+    seeds: [],
+    commit: 'f837e28',
+    subject: 'membership: take nothing from before a step of the clock for fresh',
+  },
+  {
+    wrong:
       'The refusal of an upgrade that was sent behind a write left before the answer of the write, and was taken' +
       ' for it (raw HTTP, `FUZZ_SEED=-1948860207`).',
     seeds: [],
