@@ -215,14 +215,11 @@ export class ReplicaSide {
     try {
       const applied = await this.#replica.apply(partition, record, deadlineMs);
       if (applied.state === 'damaged') return this.#damaged();
-      const { ring = admittedUnder } = this.#membership;
       // What this node set aside because it has left meanwhile decides nothing alone. (At a quorum it left the
       // old set of a joint ring, and a quorum of the new set has the record as well.)
       if (this.#membership.ring === undefined && level === 'one')
         throw new LostTouchError('stored when this node had left the cluster');
-      // A disk may be slower than the others are patient: what they went on without counts no more.
-      if (level === 'quorum' && !this.#membership.servesQuorum(ring))
-        throw new LostTouchError('stored after this node had lost touch with the other members');
+      if (level === 'quorum') await this.#stillCounts(admittedUnder, deadlineMs);
       return served({ version: applied.version });
     } catch (error) {
       if (error instanceof StoreFullError) return refused('full');
@@ -250,6 +247,22 @@ export class ReplicaSide {
       const mayServeSoon = level === 'quorum' && checked.ring.keeps(this.#self, partition);
       const meeting = mayServeSoon ? this.#membership.nextMeeting() : undefined;
       if (meeting === undefined) return refused('not_ready');
+      await meeting;
+    }
+  }
+
+  /**
+   * A disk may be slower than the others are patient: what they went on without counts no more. Where this
+   * node meets them anew, whether they did shows in a moment.
+   * @throws LostTouchError
+   */
+  async #stillCounts(admittedUnder: Ring, deadlineMs: number): Promise<void> {
+    for (;;) {
+      const { ring = admittedUnder } = this.#membership;
+      if (this.#membership.servesQuorum(ring)) return;
+      const meeting = this.#membership.nextMeeting();
+      if (meeting === undefined || this.#epochs.isLate(deadlineMs))
+        throw new LostTouchError('stored after this node had lost touch with the other members');
       await meeting;
     }
   }

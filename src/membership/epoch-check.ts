@@ -34,7 +34,7 @@ export class EpochCheck {
   async check(epoch: Epoch, { from, deadlineMs }: RequestContext): Promise<Checked> {
     const held = this.#membership.ring;
     if (held === undefined || held.epoch < epoch) await this.#membership.catchUp(from);
-    if (this.#clock.monotonicMs() >= deadlineMs) {
+    if (this.isLate(deadlineMs)) {
       this.#counters.add('peer_requests_expired_total');
       return { ok: false, refusal: { reason: 'expired' } };
     }
@@ -45,5 +45,10 @@ export class EpochCheck {
     if (ring.epoch > epoch)
       return { ok: false, refusal: { reason: 'stale_epoch', ring: encodeRing(ring) } };
     return { ok: true, ring };
+  }
+
+  /** Whether nobody waits for the answer any more. */
+  isLate(deadlineMs: number): boolean {
+    return this.#clock.monotonicMs() >= deadlineMs;
   }
 }

@@ -45,6 +45,45 @@ test('a write that is stored after its replica has left and lost touch counts fo
   await expect(written).rejects.toThrow('lost touch');
 });
 
+test('a write that is stored while its replica meets the members anew waits to be counted', async () => {
+  const copy = await openCopy(A, JOINT);
+  let [inTouch, met] = [true, (): void => undefined];
+  const { handlers } = await replicaSideOf(copy, {
+    servesQuorum: () => inTouch,
+    nextMeeting: () => new Promise<void>((resolve) => (met = resolve)),
+  });
+  const write = async (key: string) => {
+    inTouch = true;
+    const release = copy.store.holdReads();
+    const { bytes } = record(key);
+    const epoch = 2 as Epoch;
+    const request = { type: 'replica.write', epoch, record: bytes, level: 'quorum' } as const;
+    const written = handlers['replica.write'](request, CONTEXT);
+    await settled();
+    inTouch = false;
+    release();
+    await settled();
+    return written;
+  };
+  let answered = false;
+  const asked = write('a').finally(() => (answered = true));
+  await settled();
+  await settled();
+  met();
+  await settled();
+  expect(answered).toBe(false);
+  inTouch = true;
+  met();
+  expect((await asked).ok).toBe(true);
+
+  const late = write('b');
+  await settled();
+  await settled();
+  copy.clock.advance(CONTEXT.deadlineMs);
+  met();
+  await expect(late).rejects.toThrow('lost touch');
+});
+
 describe('a replica that may not serve quorums', () => {
   const REQUEST = { type: 'replica.version', epoch: 2 as Epoch, key: 'x' as Key } as const;
 
