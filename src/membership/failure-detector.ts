@@ -246,11 +246,13 @@ export class FailureDetector {
     this.#tracked = ring;
     const members = ring.members.map(({ id }) => id);
     const known = new Set(members.filter((member) => this.#swim.state(member) !== 'left'));
+    const sinceMs = this.#nowMs;
     this.#contacts.keepOnly(new Set(members));
     this.#options.bounds.keepOnly(new Set(members));
     this.#perform(this.#swim.track({ members, graceMs: ring.graceMs }, this.#nowMs));
     for (const member of this.#others()) {
-      if (this.#contacts.lastAcked(member) === undefined) this.#meet(member, known.has(member));
+      if (this.#contacts.lastAcked(member) === undefined)
+        this.#meet(member, sinceMs, known.has(member));
     }
   }
 
@@ -265,12 +267,12 @@ export class FailureDetector {
     const isStep = Math.abs(this.#looked.wallMs - wallMs - passedMs) >= STEP_MS;
     if (isStep) this.#steppedMs = this.#looked.monotonicMs;
     if ((!isStep && passedMs < STEP_MS) || this.#stopped) return;
-    for (const member of this.#others()) this.#meet(member, true);
+    for (const member of this.#others()) this.#meet(member, this.#looked.monotonicMs, true);
   }
 
-  /** What it answered before counts for nothing, so it is asked again, unless it is about to be. */
-  #meet(member: NodeId, askNow: boolean): void {
-    this.#meeting.set(member, this.#nowMs);
+  /** What it answered before counts for nothing, so it is asked again, unless it was just now. */
+  #meet(member: NodeId, sinceMs: number, askNow: boolean): void {
+    this.#meeting.set(member, sinceMs);
     if (askNow) this.#inBackground(async () => void (await this.#ping(member, MEETING_MS)));
   }
 

@@ -70,6 +70,6 @@ export class QuorumLease {
  * long ago that was. Milliseconds.
  */
 function passedMs(since: Moment, now: Moment, stepMs: number): number {
-  if (since.monotonicMs < stepMs) return Number.MAX_VALUE;
-  return Math.max(now.monotonicMs - since.monotonicMs, now.wallMs - since.wallMs);
+  const leastMs = since.monotonicMs < stepMs ? Number.MAX_VALUE : 0;
+  return Math.max(leastMs, now.monotonicMs - since.monotonicMs, now.wallMs - since.wallMs);
 }

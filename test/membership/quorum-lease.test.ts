@@ -99,6 +99,15 @@ describe('a replica', () => {
     expect(lease.holds(waiting)).toBe(true);
   });
 
+  test('lends itself nothing for what it accepted in a former life, step or not', () => {
+    const waiting = new Ring({ ...five, lastSurvivor: 'wait' });
+    ended = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIVE_INFINITY };
+    ack(2, 3);
+    expect(lease.holds(waiting)).toBe(false);
+    stepMs = clock.monotonicMs();
+    expect(lease.holds(waiting)).toBe(false);
+  });
+
   test('needs nobody where it is alone', () => {
     expect(lease.holds(ringOf([member(1)]))).toBe(true);
   });
