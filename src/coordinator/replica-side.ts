@@ -3,6 +3,7 @@
  * replica. The node's own local calls come through here too, so that they pass the same checks.
  */
 import type { Epoch, Key, NodeId, Partition } from '../ids.ts';
+import type { Moment } from '../membership/contacts.ts';
 import type { EpochCheck } from '../membership/epoch-check.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { EpochBarrier } from '../replica/epoch-barrier.ts';
@@ -35,6 +36,7 @@ export type ReplicaHandlers = Pick<
 interface AdmittedTo {
   readonly ring: Ring;
   readonly partition: Partition;
+  readonly at: Moment;
 }
 
 type Admitted =
@@ -207,19 +209,19 @@ export class ReplicaSide {
   }
 
   async #apply(
-    { ring: admittedUnder, partition }: AdmittedTo,
+    admitted: AdmittedTo,
     record: SealedRecord,
     level: RequestLevel,
     { deadlineMs }: RequestContext,
   ): Promise<Served<{ readonly version: SealedRecord['version'] }>> {
     try {
-      const applied = await this.#replica.apply(partition, record, deadlineMs);
+      const applied = await this.#replica.apply(admitted.partition, record, deadlineMs);
       if (applied.state === 'damaged') return this.#damaged();
       // What this node set aside because it has left meanwhile decides nothing alone. (At a quorum it left the
       // old set of a joint ring, and a quorum of the new set has the record as well.)
       if (this.#membership.ring === undefined && level === 'one')
         throw new LostTouchError('stored when this node had left the cluster');
-      if (level === 'quorum') await this.#stillCounts(admittedUnder, deadlineMs);
+      if (level === 'quorum') await this.#stillCounts(admitted, deadlineMs);
       return served({ version: applied.version });
     } catch (error) {
       if (error instanceof StoreFullError) return refused('full');
@@ -242,8 +244,9 @@ export class ReplicaSide {
       const checked = await this.#epochs.check(epoch, context);
       if (!checked.ok) return checked;
       const partition = checked.ring.partitionOf(key);
+      const at = this.#membership.now();
       if (this.#mayServe(checked.ring, partition, level))
-        return { ok: true, ring: checked.ring, partition };
+        return { ok: true, ring: checked.ring, partition, at };
       const mayServeSoon = level === 'quorum' && checked.ring.keeps(this.#self, partition);
       const meeting = mayServeSoon ? this.#membership.nextMeeting() : undefined;
       if (meeting === undefined) return refused('not_ready');
@@ -256,10 +259,9 @@ export class ReplicaSide {
    * node meets them anew, whether they did shows in a moment.
    * @throws LostTouchError
    */
-  async #stillCounts(admittedUnder: Ring, deadlineMs: number): Promise<void> {
+  async #stillCounts({ ring, at }: AdmittedTo, deadlineMs: number): Promise<void> {
     for (;;) {
-      const { ring = admittedUnder } = this.#membership;
-      if (this.#membership.servesQuorum(ring)) return;
+      if (this.#membership.stillServesQuorum(ring, at)) return;
       const meeting = this.#membership.nextMeeting();
       if (meeting === undefined || this.#epochs.isLate(deadlineMs))
         throw new LostTouchError('stored after this node had lost touch with the other members');

@@ -334,6 +334,16 @@ export class Membership {
     return this.detector.lookedForAll && this.#lease.holds(ring);
   }
 
+  /** The same at the end of what was admitted `at` a moment when it was so under `before`. */
+  stillServesQuorum(before: Ring, at: Moment): boolean {
+    return this.#lease.stillHolds(this.ring ?? before, before, at);
+  }
+
+  /** To be kept with what is admitted. */
+  now(): Moment {
+    return this.#lease.now();
+  }
+
   /** While this node meets the others, it may serve nobody: see `FailureDetector.nextMeeting`. */
   nextMeeting(): Promise<void> | undefined {
     return this.detector.nextMeeting();

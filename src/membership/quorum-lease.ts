@@ -45,6 +45,22 @@ export class QuorumLease {
     this.#lastStepMs = options.lastStepMs;
   }
 
+  /**
+   * Whether it still holds for what was admitted `at` a time when it did, under `before`. The ring in force may
+   * be one by which the others went on without this node, which is still a member of it, with a good lease,
+   * until its copies are made good elsewhere. That takes them three grace periods: what is younger than one
+   * was admitted by a majority that had not agreed to it.
+   */
+  stillHolds(ring: Ring, before: Ring, at: Moment): boolean {
+    const graceMs = Math.min(ring.graceMs, before.graceMs);
+    const isSure = ring === before || passedMs(at, this.now(), this.#lastStepMs()) <= graceMs;
+    return isSure && this.holds(ring);
+  }
+
+  now(): Moment {
+    return momentOf(this.#clock);
+  }
+
   /** Asked at every message. */
   holds(ring: Ring): boolean {
     const { members, lastSurvivor, graceMs } = ring;
@@ -52,7 +68,7 @@ export class QuorumLease {
     // if its disk was put back to an older state.
     const limitMs = lastSurvivor === 'wait' ? Number.MAX_VALUE : graceMs;
     const stepMs = this.#lastStepMs();
-    const now = momentOf(this.#clock);
+    const now = this.now();
     let [voters, fresh] = [0, 0];
     for (const { id, joining } of members) {
       if (joining) continue;

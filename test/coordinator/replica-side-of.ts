@@ -1,6 +1,7 @@
 import { ReplicaSide } from '../../src/coordinator/replica-side.ts';
 import type { Membership } from '../../src/membership/membership.ts';
 import { VersionClock } from '../../src/replica/version-clock.ts';
+import type { Ring } from '../../src/ring/ring.ts';
 import type { Copy } from '../stabilizer/copies.ts';
 import { silentLog } from '../telemetry/silent-log.ts';
 
@@ -11,9 +12,11 @@ export async function replicaSideOf(
 ): Promise<ReplicaSide> {
   const { self, store, clock, replica, epochs, barrier, counters } = copy;
   const incarnation = 1 as Parameters<typeof VersionClock.open>[0]['incarnation'];
-  const serving = {
+  const serving: Partial<Membership> & Pick<Membership, 'servesQuorum'> = {
     latestMs: () => Number.MAX_SAFE_INTEGER,
     servesQuorum: () => true,
+    now: () => ({ monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }),
+    stillServesQuorum: (before: Ring) => serving.servesQuorum(serving.ring ?? before),
     nextMeeting: () => undefined,
     ...membership,
     get ring() {

@@ -84,6 +84,28 @@ test('a write that is stored while its replica meets the members anew waits to b
   await expect(late).rejects.toThrow('lost touch');
 });
 
+test('a write that is stored is judged by the ring and the time of its admission', async () => {
+  const copy = await openCopy(A, JOINT);
+  const judged: { readonly before: Ring; readonly atMs: number }[] = [];
+  const { handlers } = await replicaSideOf(copy, {
+    stillServesQuorum: (before, { monotonicMs }) => {
+      judged.push({ before, atMs: monotonicMs });
+      return true;
+    },
+  });
+  const release = copy.store.holdReads();
+  const [atMs, epoch] = [copy.clock.monotonicMs(), 2 as Epoch];
+  const { bytes } = record('a');
+  const request = { type: 'replica.write', epoch, record: bytes, level: 'quorum' } as const;
+  const written = handlers['replica.write'](request, CONTEXT);
+  await settled();
+  copy.clock.advance(5_000);
+  copy.membership.ring = ringOf(3, [B, C, D]);
+  release();
+  expect((await written).ok).toBe(true);
+  expect(judged).toEqual([{ before: JOINT, atMs }]);
+});
+
 describe('a replica that may not serve quorums', () => {
   const REQUEST = { type: 'replica.version', epoch: 2 as Epoch, key: 'x' as Key } as const;
 

@@ -108,6 +108,46 @@ describe('a replica', () => {
     expect(lease.holds(waiting)).toBe(false);
   });
 
+  describe('for what was admitted before', () => {
+    const next = new Ring({ ...five, epoch: (five.epoch + 1) as typeof five.epoch });
+    const faster = new Ring({ ...next, graceMs: GRACE_MS / 2 });
+
+    test('holds under the next ring for a grace period, of either', () => {
+      const at = lease.now();
+      for (const [ring, ms] of [
+        [faster, GRACE_MS / 2],
+        [next, GRACE_MS],
+      ] as const) {
+        clock.advance(ms - (lease.now().monotonicMs - at.monotonicMs));
+        ack(2, 3);
+        expect(lease.stillHolds(ring, five, at)).toBe(true);
+        clock.advance(1);
+        expect(lease.stillHolds(ring, five, at)).toBe(false);
+        expect(lease.stillHolds(five, ring, at)).toBe(false);
+      }
+      // Nobody has gone on as long as the ring is the same.
+      expect(lease.stillHolds(five, five, at)).toBe(true);
+    });
+
+    test('does not under another ring that came with a step, by which others may have gone on', () => {
+      ack(2, 3);
+      const at = lease.now();
+      clock.advance(1);
+      stepMs = clock.monotonicMs();
+      expect(lease.stillHolds(five, five, at)).toBe(false);
+      ack(2, 3);
+      expect(lease.stillHolds(next, five, at)).toBe(false);
+      expect(lease.stillHolds(five, five, at)).toBe(true);
+    });
+
+    test('does not where it does not for what comes now', () => {
+      ack(2);
+      const at = lease.now();
+      expect(lease.stillHolds(five, five, at)).toBe(false);
+      expect(lease.stillHolds(next, five, at)).toBe(false);
+    });
+  });
+
   test('needs nobody where it is alone', () => {
     expect(lease.holds(ringOf([member(1)]))).toBe(true);
   });
