@@ -334,9 +334,12 @@ export class Membership {
     return this.detector.lookedForAll && this.#lease.holds(ring);
   }
 
-  /** The same at the end of what was admitted `at` a moment when it was so under `before`. */
+  /**
+   * The same at the end of what was admitted `at` a moment when it was so under `before`. A node that has left
+   * meanwhile may have held the ring by which the others went on without it.
+   */
   stillServesQuorum(before: Ring, at: Moment): boolean {
-    return this.#lease.stillHolds(this.ring ?? before, before, at);
+    return this.#lease.stillHolds(this.#rings.lastHeld ?? before, before, at);
   }
 
   /** To be kept with what is admitted. */

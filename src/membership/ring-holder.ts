@@ -42,6 +42,7 @@ export class RingHolder {
   readonly startedWith: StartedWith;
   readonly #options: RingHolderOptions;
   #ring: Ring | undefined;
+  #lastHeld: Ring | undefined;
   #encoded: Uint8Array | undefined;
   #encodedBefore: Uint8Array | undefined;
   #former: FormerCluster | undefined;
@@ -85,7 +86,12 @@ export class RingHolder {
     return this.#ring;
   }
 
-  /** The same, as bytes. */
+  /** The same, or the last one that was in force before this node stopped being a member, in this life. */
+  get lastHeld(): Ring | undefined {
+    return this.#lastHeld;
+  }
+
+  /** The ring in force, as bytes. */
   get encoded(): Uint8Array | undefined {
     return this.#encoded;
   }
@@ -246,6 +252,7 @@ export class RingHolder {
 
   #use(ring: Ring): void {
     this.#ring = ring;
+    this.#lastHeld = ring;
     this.#encodedBefore = this.#encoded;
     this.#encoded = encodeRing(ring);
     this.#options.onRing(ring);

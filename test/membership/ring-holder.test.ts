@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Address, Lineage } from '../../src/ids.ts';
+import type { Address, Epoch, Lineage } from '../../src/ids.ts';
 import { invariant } from '../../src/invariant.ts';
 import { RingHolder } from '../../src/membership/ring-holder.ts';
 import { forcedRing } from '../../src/ring/forced-ring.ts';
 import { changedRing, renewedRing, settledRing, withoutMissing } from '../../src/ring/next-ring.ts';
-import type { Ring } from '../../src/ring/ring.ts';
+import { Ring } from '../../src/ring/ring.ts';
 import { encodeRing } from '../../src/ring/ring-codec.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { type Change, StoreFullError } from '../../src/storage/store.ts';
@@ -45,6 +45,18 @@ describe('a node without which its cluster goes on', () => {
     store.during = () => undefined;
     await rings.adopt(encodeRing(ringWithoutSelf()));
     expect([rings.ring, rings.departure]).toEqual([undefined, 'replaced']);
+  });
+
+  test('remembers by which ring it served last', async () => {
+    const { rings } = await member();
+    expect(rings.lastHeld).toBe(rings.ring);
+    const renewed = renewedRing(RING);
+    await rings.adopt(encodeRing(renewed));
+    await rings.adopt(
+      encodeRing(new Ring({ ...ringWithoutSelf(), epoch: (renewed.epoch + 1) as Epoch })),
+    );
+    expect(rings.ring).toBeUndefined();
+    expect(rings.lastHeld?.epoch).toBe(renewed.epoch);
   });
 });
 
