@@ -180,7 +180,8 @@ export class FailureDetector {
 
   /**
    * Whether all members of a ring that was on the disk were looked for since this node started, where they
-   * lived, or a second has passed: if the cluster went on without this node meanwhile, whoever answered there has said so.
+   * lived, or a second has passed: if the cluster went on without this node meanwhile, whoever answered there
+   * has said so.
    */
   get lookedForAll(): boolean {
     this.#lookedOnce ||=

@@ -1,7 +1,8 @@
 /**
  * The node-down policy: a member that was dead for the grace period is replaced, if a majority of the
  * members agrees; where too few replicas of a partition survive, what survives goes on after three. When
- * many are dead at once it is probably the network, and nothing is replaced until some are back or an operator removes them.
+ * many are dead at once it is probably the network, and nothing is replaced until some are back or an
+ * operator removes them.
  */
 import type { NodeId } from '../ids.ts';
 import type { Frozen } from '../membership/alarms.ts';

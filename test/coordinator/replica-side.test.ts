@@ -1,11 +1,26 @@
 import { describe, expect, test } from 'vitest';
+import type { ReplicaSide } from '../../src/coordinator/replica-side.ts';
 import type { Epoch, Key } from '../../src/ids.ts';
 import type { Ring } from '../../src/ring/ring.ts';
-import { A, B, C, D, openCopy, record, ringOf, settled } from '../stabilizer/copies.ts';
+import { A, B, C, type Copy, D, openCopy, record, ringOf, settled } from '../stabilizer/copies.ts';
 import { replicaSideOf } from './replica-side-of.ts';
 
 const CONTEXT = { from: B, deadlineMs: 10_000 };
 const JOINT = ringOf(2, [A, B, C], [B, C, D]);
+
+/** A write that is admitted, and is not stored before `release`. */
+async function admittedWrite(
+  copy: Copy,
+  { handlers }: ReplicaSide,
+  level: 'one' | 'quorum' = 'quorum',
+) {
+  const release = copy.store.holdReads();
+  const { bytes } = record('late');
+  const request = { type: 'replica.write', epoch: 2 as Epoch, record: bytes, level } as const;
+  const written = handlers['replica.write'](request, CONTEXT);
+  await settled();
+  return { written, release };
+}
 
 describe('a write that is under way when its replica leaves the cluster', () => {
   test.each([
@@ -13,12 +28,7 @@ describe('a write that is under way when its replica leaves the cluster', () => 
     ['quorum', 'counts for the old set: a quorum of the new one has to have it as well'],
   ] as const)('at level %s %s', async (level, _why) => {
     const copy = await openCopy(A, JOINT);
-    const { handlers } = await replicaSideOf(copy);
-    const release = copy.store.holdReads();
-    const { bytes } = record('late');
-    const request = { type: 'replica.write', epoch: 2 as Epoch, record: bytes, level } as const;
-    const written = handlers['replica.write'](request, CONTEXT);
-    await settled();
+    const { written, release } = await admittedWrite(copy, await replicaSideOf(copy), level);
     copy.membership.ring = undefined as unknown as Ring;
     release();
     if (level === 'one') await expect(written).rejects.toThrow('left the cluster');
@@ -29,76 +39,59 @@ describe('a write that is under way when its replica leaves the cluster', () => 
 test('a write that is stored after its replica has left and lost touch counts for no quorum', async () => {
   const copy = await openCopy(A, JOINT);
   let inTouch = true;
-  const { handlers } = await replicaSideOf(copy, { servesQuorum: () => inTouch });
-  const release = copy.store.holdReads();
-  const { bytes } = record('late');
-  const request = {
-    type: 'replica.write',
-    epoch: 2 as Epoch,
-    record: bytes,
-    level: 'quorum',
-  } as const;
-  const written = handlers['replica.write'](request, CONTEXT);
-  await settled();
+  const side = await replicaSideOf(copy, { servesQuorum: () => inTouch });
+  const { written, release } = await admittedWrite(copy, side);
   [inTouch, copy.membership.ring] = [false, undefined as unknown as Ring];
   release();
   await expect(written).rejects.toThrow('lost touch');
 });
 
-test('a write that is stored while its replica meets the members anew waits to be counted', async () => {
-  const copy = await openCopy(A, JOINT);
-  let [inTouch, met] = [true, (): void => undefined];
-  const { handlers } = await replicaSideOf(copy, {
-    servesQuorum: () => inTouch,
-    nextMeeting: () => new Promise<void>((resolve) => (met = resolve)),
-  });
-  const write = async (key: string) => {
-    inTouch = true;
-    const release = copy.store.holdReads();
-    const { bytes } = record(key);
-    const epoch = 2 as Epoch;
-    const request = { type: 'replica.write', epoch, record: bytes, level: 'quorum' } as const;
-    const written = handlers['replica.write'](request, CONTEXT);
-    await settled();
-    inTouch = false;
+describe('a write that is stored while its replica meets the members anew', () => {
+  async function begin() {
+    const copy = await openCopy(A, JOINT);
+    const scene = { copy, inTouch: true, met: (): void => undefined };
+    const side = await replicaSideOf(copy, {
+      servesQuorum: () => scene.inTouch,
+      nextMeeting: () => new Promise<void>((resolve) => (scene.met = resolve)),
+    });
+    const { written, release } = await admittedWrite(copy, side);
+    scene.inTouch = false;
     release();
     await settled();
-    return written;
-  };
-  let answered = false;
-  const asked = write('a').finally(() => (answered = true));
-  await settled();
-  await settled();
-  met();
-  await settled();
-  expect(answered).toBe(false);
-  inTouch = true;
-  met();
-  expect((await asked).ok).toBe(true);
+    return { scene, written };
+  }
 
-  const late = write('b');
-  await settled();
-  await settled();
-  copy.clock.advance(CONTEXT.deadlineMs);
-  met();
-  await expect(late).rejects.toThrow('lost touch');
+  test('waits to be counted', async () => {
+    const { scene, written } = await begin();
+    let answered = false;
+    const answer = written.finally(() => (answered = true));
+    scene.met();
+    await settled();
+    expect(answered).toBe(false);
+    scene.inTouch = true;
+    scene.met();
+    expect((await answer).ok).toBe(true);
+  });
+
+  test('counts no more when the time of the request is up', async () => {
+    const { scene, written } = await begin();
+    scene.copy.clock.advance(CONTEXT.deadlineMs);
+    scene.met();
+    await expect(written).rejects.toThrow('lost touch');
+  });
 });
 
 test('a write that is stored is judged by the ring and the time of its admission', async () => {
   const copy = await openCopy(A, JOINT);
   const judged: { readonly before: Ring; readonly atMs: number }[] = [];
-  const { handlers } = await replicaSideOf(copy, {
+  const side = await replicaSideOf(copy, {
     stillServesQuorum: (before, { monotonicMs }) => {
       judged.push({ before, atMs: monotonicMs });
       return true;
     },
   });
-  const release = copy.store.holdReads();
-  const [atMs, epoch] = [copy.clock.monotonicMs(), 2 as Epoch];
-  const { bytes } = record('a');
-  const request = { type: 'replica.write', epoch, record: bytes, level: 'quorum' } as const;
-  const written = handlers['replica.write'](request, CONTEXT);
-  await settled();
+  const atMs = copy.clock.monotonicMs();
+  const { written, release } = await admittedWrite(copy, side);
   copy.clock.advance(5_000);
   copy.membership.ring = ringOf(3, [B, C, D]);
   release();
